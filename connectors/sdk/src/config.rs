@@ -1,0 +1,397 @@
+//! Configuration keys, declared once: parsing, validation, REST, documentation and the pipeline schema read the same
+//! constants. Owns checking of single values; rules across keys are a connector's own ([`crate::Connector::validate`]).
+
+use crate::{Error, Result};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
+
+/// Connect's config types, and one of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// 32 bits.
+    Int,
+    /// 64 bits.
+    Long,
+    /// A floating-point number.
+    Double,
+    /// Text.
+    Text,
+    /// Comma-separated texts.
+    List,
+    /// A class name.
+    Class,
+    /// Text that is never shown.
+    Password,
+    /// May hold `${field}` parts that are filled in per record; keeps a literal prefix.
+    Template,
+}
+
+/// How prominently tools show a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Importance {
+    /// Shown first.
+    High,
+    /// Shown.
+    Medium,
+    /// Shown last.
+    Low,
+}
+
+/// Whether a key must be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Missing is an error.
+    Required,
+    /// Missing is `None`.
+    Optional,
+    /// Missing means this text.
+    Default(&'static str),
+}
+
+/// Everything that is known about a key without its Rust type.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// The key. A trailing `*` declares a family: `transforms.*`.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether it must be given.
+    pub presence: Presence,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// What it does, its unit and the source of the rule.
+    pub documentation: &'static str,
+    /// How prominently it is shown.
+    pub importance: Importance,
+    /// The values that are allowed, if they can be listed.
+    pub values: &'static [&'static str],
+    /// Whether a text is a value of this key; if not, why.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+/// A type that a key's text parses into.
+pub trait ConfigValue: Sized + 'static {
+    /// The type as tools see it.
+    const KIND: Kind;
+    /// The values that are allowed, if they can be listed.
+    const VALUES: &'static [&'static str] = &[];
+    /// Parses a key's text.
+    ///
+    /// # Errors
+    /// What is wrong, in words that follow the key's name: "is not a number".
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A key with its Rust type. Declare each as one `const`.
+pub struct Key<T> {
+    /// Everything but the type.
+    pub definition: Definition,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: ConfigValue> Key<T> {
+    /// A key that must be given.
+    #[must_use]
+    pub const fn required(
+        name: &'static str,
+        group: &'static str,
+        documentation: &'static str,
+    ) -> Self {
+        let definition = Definition {
+            name,
+            kind: T::KIND,
+            presence: Presence::Required,
+            group,
+            documentation,
+            importance: Importance::Medium,
+            values: T::VALUES,
+            check: |text| T::parse(text).map(drop),
+        };
+        Self {
+            definition,
+            value: PhantomData,
+        }
+    }
+
+    /// A key with a default.
+    #[must_use]
+    pub const fn or(mut self, default: &'static str) -> Self {
+        self.definition.presence = Presence::Default(default);
+        self
+    }
+
+    /// A key that may be missing.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.definition.presence = Presence::Optional;
+        self
+    }
+
+    /// Sets the importance.
+    #[must_use]
+    pub const fn importance(mut self, importance: Importance) -> Self {
+        self.definition.importance = importance;
+        self
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.definition.name
+    }
+}
+
+/// One problem of a configuration, in an operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// The key; empty if no single key is to blame.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Issue {
+    /// A problem of this key.
+    pub fn new(
+        key: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// A connector's settings with placeholders resolved, so they may hold secrets: hence no `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Config(BTreeMap<String, String>);
+
+impl Config {
+    /// These settings, unchecked: check them with [`Config::problems`].
+    #[must_use]
+    pub fn new(settings: BTreeMap<String, String>) -> Self {
+        Self(settings)
+    }
+
+    /// The settings as given.
+    #[must_use]
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    /// The text of a key as given, defaults apart.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A key that has a default or is required.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] if the key is missing or its text does not parse.
+    pub fn get<T: ConfigValue>(&self, key: &Key<T>) -> Result<T> {
+        let name = key.definition.name;
+        self.find(key)?.ok_or_else(|| {
+            Error::config(format!("{name} has no value")).remedy(format!("set {name}"))
+        })
+    }
+
+    /// A key that may be missing. Empty text counts as missing, as in Kafka Connect's tools.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] if its text does not parse.
+    pub fn find<T: ConfigValue>(&self, key: &Key<T>) -> Result<Option<T>> {
+        let Definition { name, presence, .. } = key.definition;
+        let text = match (self.0.get(name).filter(|text| !text.is_empty()), presence) {
+            (Some(text), _) => text.as_str(),
+            (None, Presence::Default(text)) => text,
+            (None, Presence::Optional | Presence::Required) => return Ok(None),
+        };
+        T::parse(text)
+            .map(Some)
+            .map_err(|why| Error::config(format!("{name} {why}")))
+    }
+
+    /// Every key that is unknown, missing or malformed, each with a remedy. An unknown key names the nearest known
+    /// one. Secrets are not repeated.
+    #[must_use]
+    pub fn problems(&self, definitions: &[Definition]) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        for (name, text) in &self.0 {
+            let Some(definition) = definitions.iter().find(|d| d.covers(name)) else {
+                issues.push(unknown(name, definitions));
+                continue;
+            };
+            if !text.is_empty()
+                && let Err(why) = (definition.check)(text)
+            {
+                issues.push(Issue::new(name, why, remedy(definition)));
+            }
+        }
+        for definition in definitions {
+            let missing = self.0.get(definition.name).is_none_or(String::is_empty);
+            if definition.presence == Presence::Required && missing {
+                issues.push(Issue::new(
+                    definition.name,
+                    "is required",
+                    remedy(definition),
+                ));
+            }
+        }
+        issues
+    }
+}
+
+impl Definition {
+    /// Whether this definition is of that key.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => self.name == name,
+        }
+    }
+}
+
+fn remedy(definition: &Definition) -> String {
+    if definition.values.is_empty() {
+        format!("set {}: {}", definition.name, definition.documentation)
+    } else {
+        format!(
+            "set {} to one of: {}",
+            definition.name,
+            definition.values.join(", ")
+        )
+    }
+}
+
+fn unknown(name: &str, definitions: &[Definition]) -> Issue {
+    let near = definitions
+        .iter()
+        .map(|definition| (edit_distance(name, definition.name), definition.name))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3);
+    let remedy = match near {
+        Some((_, known)) => format!("did you mean {known}?"),
+        None => "remove it, or see the connector's page for its keys".to_owned(),
+    };
+    Issue::new(name, "is not a key of this connector", remedy)
+}
+
+/// Levenshtein's distance, for suggestions.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// A secret: shown as asterisks, read with [`Secret::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for the one call that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+impl ConfigValue for Secret {
+    const KIND: Kind = Kind::Password;
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self::new(text))
+    }
+}
+
+impl ConfigValue for String {
+    const KIND: Kind = Kind::Text;
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl ConfigValue for Vec<String> {
+    const KIND: Kind = Kind::List;
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect())
+    }
+}
+
+impl ConfigValue for bool {
+    const KIND: Kind = Kind::Boolean;
+    const VALUES: &'static [&'static str] = &["true", "false"];
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            t if t.eq_ignore_ascii_case("true") => Ok(true),
+            t if t.eq_ignore_ascii_case("false") => Ok(false),
+            _ => Err("is not true or false".to_owned()),
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty: $kind:expr),*) => {$(
+        impl ConfigValue for $number {
+            const KIND: Kind = $kind;
+            fn parse(text: &str) -> Result<Self, String> {
+                text.trim().parse().map_err(|_| {
+                    format!("is not a number from {} to {}", <$number>::MIN, <$number>::MAX)
+                })
+            }
+        }
+    )*};
+}
+numbers!(u16: Kind::Int, i32: Kind::Int, u32: Kind::Int, i64: Kind::Long, u64: Kind::Long);
+
+impl ConfigValue for f64 {
+    const KIND: Kind = Kind::Double;
+    fn parse(text: &str) -> Result<Self, String> {
+        text.trim()
+            .parse()
+            .map_err(|_| "is not a number".to_owned())
+    }
+}
+
+/// Milliseconds, as in every Kafka key that ends in `.ms`.
+impl ConfigValue for Duration {
+    const KIND: Kind = Kind::Long;
+    fn parse(text: &str) -> Result<Self, String> {
+        u64::parse(text)
+            .map(Self::from_millis)
+            .map_err(|_| "is not a number of milliseconds".to_owned())
+    }
+}

@@ -1,0 +1,5 @@
+//! Tapline's runtime: sources and sinks around an embedded, durable log.
+//!
+//! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
+
+pub mod broker;

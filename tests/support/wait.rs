@@ -1,0 +1,46 @@
+//! Waiting on a condition with a deadline.
+
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine; a test that reaches it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between two looks: short against any server's answer, long against a core's time.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Looks until `condition` gives something, and returns it.
+///
+/// # Panics
+/// After [`DEADLINE`], naming `what`.
+pub async fn until<T, F>(what: &str, mut condition: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// As [`until`], for threads without a runtime.
+///
+/// # Panics
+/// After [`DEADLINE`], naming `what`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a test thread waits between looks"
+)]
+pub fn blocking<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain: {what}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
