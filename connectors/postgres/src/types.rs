@@ -24,8 +24,8 @@ mod vector;
 pub use catalog::{TypeCatalog, TypeInfo, TypeKind};
 pub(crate) use codec::{Codec, Fault, Raw, Sink};
 pub(crate) use mapping::{Declared, map};
-pub(crate) use name::{length_and_scale, parameter_name, quote, sql_name};
-pub(crate) use semantic::{ColumnType, CopyForm, field};
+pub(crate) use name::{length_and_scale, parameter_name, sql_name};
+pub(crate) use semantic::{ColumnType, CopyForm};
 pub use tuple::{Tuple, TupleData, TupleSpans};
 
 /// What every session that feeds this mapping must set at its start, so that a value's text is the same from the
