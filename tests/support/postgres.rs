@@ -185,6 +185,8 @@ impl Drop for Postgres {
 /// A connection to this URL.
 pub async fn connect(url: &str) -> PgConnection {
     let options: PgConnectOptions = url.parse().expect("a URL of our own parses");
+    // Servers may have other time zones; what is compared as text must not depend on them.
+    let options = options.options([("timezone", "UTC")]);
     options
         .connect()
         .await
