@@ -21,6 +21,9 @@ mod semantic;
 mod tuple;
 mod vector;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalog::{TypeCatalog, TypeInfo, TypeKind};
 pub(crate) use codec::{Codec, Fault, Raw, Sink};
 pub(crate) use mapping::{Declared, map};

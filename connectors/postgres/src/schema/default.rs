@@ -96,7 +96,7 @@ fn parse(expression: &str) -> Expression {
             None => (text, ""),
         },
     };
-    let number = !body.is_empty()
+    let number = body.bytes().any(|byte| byte.is_ascii_digit())
         && body
             .strip_prefix('-')
             .unwrap_or(body)

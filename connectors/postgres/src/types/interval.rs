@@ -156,7 +156,8 @@ mod tests {
             micros(b"1 year 2 mons 3 days 04:05:06.78"),
             14 * 2_629_800_000_000 + 3 * 86_400_000_000 + 14_706_780_000
         );
-        assert_eq!(micros(b"-178000000 years"), -5_617_252_800_000_000_000);
+        assert_eq!(micros(b"-178000 years"), -5_617_252_800_000_000_000);
+        assert_eq!(micros(b"-178000000 years"), i64::MIN);
         assert_eq!(micros(b"infinity"), i64::MAX);
         assert_eq!(micros(b"178000000 years 2562047788:00:54.775807"), i64::MAX);
     }
