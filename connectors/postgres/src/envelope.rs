@@ -5,6 +5,8 @@ mod event;
 mod image;
 mod plan;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{ChangeBatch, ChangeMeta, Operation, Origin, SnapshotMarker};
 pub use event::{NEW_KEY_HEADER, OLD_KEY_HEADER, SNAPSHOT_HEADER};

@@ -25,6 +25,10 @@ const NEGATIVE_INFINITY: i64 = i64::MIN;
 pub(crate) const INFINITY_US: i64 = 9_223_372_036_825_200_000;
 pub(crate) const NEGATIVE_INFINITY_US: i64 = -9_223_372_036_832_400_000;
 
+/// The same in milliseconds.
+const INFINITY_MS: i64 = INFINITY_US / 1000;
+const NEGATIVE_INFINITY_MS: i64 = NEGATIVE_INFINITY_US / 1000;
+
 /// What becomes of a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DateForm {
@@ -103,21 +107,24 @@ impl TimestampForm {
                 )),
             (Self::Micros, INFINITY) => Ok(Cell::Int(INFINITY_US)),
             (Self::Micros, NEGATIVE_INFINITY) => Ok(Cell::Int(NEGATIVE_INFINITY_US)),
-            (Self::Millis, INFINITY) => Ok(Cell::Int(INFINITY_US / 1000)),
-            (Self::Millis, NEGATIVE_INFINITY) => Ok(Cell::Int(NEGATIVE_INFINITY_US / 1000)),
-            (Self::Millis, _) => {
-                // Milliseconds never overflow, but only if they are divided first: the epoch is a whole number of them.
-                Ok(Cell::Int(at.div_euclid(1000) + EPOCH_US / 1000))
-            }
+            (Self::Millis, INFINITY) => Ok(Cell::Int(INFINITY_MS)),
+            (Self::Millis, NEGATIVE_INFINITY) => Ok(Cell::Int(NEGATIVE_INFINITY_MS)),
+            // Milliseconds never overflow, but only if they are divided first: the epoch is a whole number of them.
+            (Self::Millis, _) => match at.div_euclid(1000) + EPOCH_US / 1000 {
+                INFINITY_MS | NEGATIVE_INFINITY_MS => Err(means_infinity()),
+                ms => Ok(Cell::Int(ms)),
+            },
             (Self::Micros, _) => match at.wrapping_add(EPOCH_US) {
-                INFINITY_US | NEGATIVE_INFINITY_US => Err(RecordError::new(
-                    "timestamp is one of the two in year 294247 that mean infinity in microseconds",
-                )
-                .into()),
+                INFINITY_US | NEGATIVE_INFINITY_US => Err(means_infinity()),
                 us => Ok(Cell::Int(us)),
             },
         }
     }
+}
+
+#[cold]
+fn means_infinity() -> Fault {
+    RecordError::new("timestamp is one of the two in year 294247 that stand for infinity").into()
 }
 
 fn iso_timestamp(sink: &mut Sink<'_>, at: i64) -> Result<Cell, Fault> {
