@@ -5,4 +5,5 @@
 pub mod broker;
 pub mod metrics;
 pub mod plugins;
+pub mod transform;
 pub mod worker;
