@@ -5,5 +5,6 @@
 pub mod broker;
 pub mod metrics;
 pub mod plugins;
+pub mod policy;
 pub mod transform;
 pub mod worker;

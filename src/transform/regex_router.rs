@@ -115,8 +115,7 @@ fn only_in_java(regex: &str) -> Option<(&'static str, &'static str)> {
     const GREEDY: &str = "drop the + after the quantifier, and write (?:…) for (?>…)";
     let mut text = regex;
     while let Some(at) = text.find(['\\', '(', '[', '*', '+', '?', '}']) {
-        let (head, rest) = text.split_at(at);
-        let _ = head;
+        let (_, rest) = text.split_at(at);
         let skip = match rest.as_bytes() {
             [b'\\', b'1'..=b'9' | b'k', ..] => {
                 return Some(("a back reference", "write the repeated part twice"));

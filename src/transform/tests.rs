@@ -117,7 +117,7 @@ fn routes_run_over_a_whole_batch_in_their_order() {
     assert_eq!(kept, Kept::All);
 }
 
-/// Drops tombstones' opposite: every second record, and cannot stand the value 3.
+/// Drops odd values, but cannot stand a 3.
 struct Every2nd;
 
 impl Transform for Every2nd {
