@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod partitioner;
+pub mod storage;
 
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
