@@ -3,8 +3,11 @@
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
 pub mod broker;
+pub mod converter;
 pub mod metrics;
 pub mod plugins;
 pub mod policy;
+pub mod registry;
+pub mod state;
 pub mod transform;
 pub mod worker;
