@@ -8,6 +8,9 @@ pub mod metrics;
 pub mod plugins;
 pub mod policy;
 pub mod registry;
+
+mod source;
 pub mod state;
+mod task;
 pub mod transform;
 pub mod worker;

@@ -6,8 +6,9 @@
 mod spec;
 mod status;
 
+pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
 pub use spec::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings};
-pub use status::{ConnectorStatus, ErrorReport, Gauges, State, TaskStatus};
+pub use status::ConnectorStatus;
 
 use crate::{broker::Broker, metrics::Metrics};
 use std::{sync::Arc, time::Duration};
