@@ -9,6 +9,7 @@ pub mod plugins;
 pub mod policy;
 pub mod registry;
 
+mod sink;
 mod source;
 pub mod state;
 mod task;

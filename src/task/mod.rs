@@ -7,7 +7,7 @@ mod attempts;
 mod monitor;
 mod status;
 
-pub(crate) use attempts::{Attempt, ended, keep_trying};
+pub(crate) use attempts::{Attempt, ended, exhausted, keep_trying};
 pub(crate) use monitor::Monitor;
 pub use status::{ErrorReport, Gauges, State, TaskStatus};
 
