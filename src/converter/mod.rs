@@ -14,6 +14,7 @@
 //! | TL0601 | a schema cannot be written as Avro |
 //! | TL0602 | a stored schema cannot be read |
 
+pub mod avro;
 mod decoder;
 mod encoder;
 mod headers;
