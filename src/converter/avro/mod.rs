@@ -18,6 +18,7 @@ mod varint;
 
 pub use decode::{DecodePlan, Scratch};
 pub use encode::{EncodePlan, Output};
+pub use placeholder::TEXT as PLACEHOLDER;
 
 use std::sync::Arc;
 use tapline_sdk::Schema;
@@ -51,12 +52,4 @@ impl Reader {
             plan: DecodePlan::compile(&node)?,
         })
     }
-}
-
-/// The canonical text of an Avro schema: compact, properties kept.
-///
-/// # Errors
-/// It is no Avro schema.
-pub fn canonical(text: &str) -> Result<String, String> {
-    parse::parse(text).map(|node| node.to_text())
 }

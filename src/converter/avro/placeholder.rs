@@ -5,7 +5,7 @@ use super::from_connect::DECIMAL;
 use tapline_sdk::{Arena, Cell, Schema, Type};
 
 /// Debezium's `unavailable.value.placeholder`.
-pub(super) const TEXT: &str = "__debezium_unavailable_value";
+pub const TEXT: &str = "__debezium_unavailable_value";
 
 /// The name-based UUID (version 3) of [`TEXT`]: Debezium's placeholder in a uuid array.
 const UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
