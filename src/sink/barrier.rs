@@ -12,9 +12,12 @@ pub(super) struct Barriers<R> {
     waiting: HashMap<Arc<str>, BTreeMap<u32, Waiting<R>>>,
 }
 
+/// What copies of one barrier share: time stamp and id. Grows with time.
+pub(super) type Number = (i64, u64);
+
 /// One partition at its copy.
 struct Waiting<R> {
-    barrier: u64,
+    barrier: Number,
     offset: u64,
     record: R,
 }
@@ -49,7 +52,7 @@ impl<R> Barriers<R> {
         &mut self,
         topic: &Arc<str>,
         partition: u32,
-        (barrier, offset): (u64, u64),
+        (barrier, offset): (Number, u64),
         record: R,
     ) {
         let waiting = Waiting {
@@ -81,7 +84,6 @@ impl<R> Barriers<R> {
         if !(0..partitions).all(settled) {
             return None;
         }
-        // Numbers of barriers grow with time.
         let earliest = waiting.values().map(|one| one.barrier).min()?;
         let passing: Vec<u32> = waiting
             .iter()
@@ -114,10 +116,10 @@ mod tests {
     fn a_barrier_is_passed_once_when_every_partition_has_reached_it() {
         let topic: Arc<str> = "t".into();
         let mut barriers = Barriers::default();
-        barriers.arrive(&topic, 0, (7, 100), "a");
+        barriers.arrive(&topic, 0, ((1, 7), 100), "a");
         assert!(barriers.holds("t", 0) && !barriers.holds("t", 1));
         assert_eq!(barriers.release(&topic, 2, |_| false), None);
-        barriers.arrive(&topic, 1, (7, 40), "b");
+        barriers.arrive(&topic, 1, ((1, 7), 40), "b");
         let released = barriers.release(&topic, 2, |_| false);
         let expected = Released {
             copies: vec![(0, 100), (1, 40)],
@@ -132,8 +134,8 @@ mod tests {
     fn a_partition_moved_past_its_copy_is_not_waited_for() {
         let topic: Arc<str> = "t".into();
         let mut barriers = Barriers::default();
-        barriers.arrive(&topic, 0, (7, 100), "a");
-        barriers.arrive(&topic, 1, (9, 60), "b");
+        barriers.arrive(&topic, 0, ((1, 7), 100), "a");
+        barriers.arrive(&topic, 1, ((2, 3), 60), "b");
         let released = barriers.release(&topic, 3, |partition| partition == 2);
         let copies = released.map(|released| released.copies);
         assert_eq!(copies, Some(vec![(0, 100)]), "the earlier one goes first");

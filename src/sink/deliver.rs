@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tapline_sdk::{Error, Rejected};
+use tapline_sdk::{Error, RecordRef, Rejected};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -154,6 +154,13 @@ fn fatal(mut error: Error) -> Error {
     error
 }
 
+/// A record's key as JSON; a key is what an operator finds the row by.
+fn key_of(record: RecordRef<'_>) -> String {
+    let mut text = Vec::new();
+    json::value(record.shape().key.as_deref(), record.key(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// The first rejected record by its place in the log, its key, column and reason. Until dead letters exist, the task
 /// fails: nothing is skipped.
 fn refusal(chunk: &Chunk, rejected: &[Rejected]) -> Error {
@@ -170,7 +177,7 @@ fn refusal(chunk: &Chunk, rejected: &[Rejected]) -> Error {
                 || record.shape().topic.to_string(),
                 |(at, _)| format!("{}/{}", at.topic, at.partition),
             );
-            format!("{at}@{} with key {}", place.offset, json::key(record))
+            format!("{at}@{} with key {}", place.offset, key_of(record))
         });
     let at = at.unwrap_or_else(|| format!("number {} of a batch", first.index));
     let more = match rejected.len() {

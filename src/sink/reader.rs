@@ -9,7 +9,7 @@ use super::{
 use crate::{
     broker::{
         Broker, Fetch, Fetched,
-        batch::{Batch, BatchError, BatchReader, Batches, Record},
+        batch::{Batch, BatchError, BatchReader, Batches, Headers, Record},
     },
     converter::{BARRIER, Decoder, RawRecord},
     policy::{Failure, Phase},
@@ -176,7 +176,7 @@ impl Reader {
             if one.partitions > 1
                 && let Some(barrier) = barrier_of(&record)
             {
-                let at = (barrier, record.offset);
+                let at = ((record.timestamp_ms, barrier), record.offset);
                 let copy = Copied::of(&record);
                 self.barriers
                     .arrive(&one.at.topic, one.at.partition, at, copy);
@@ -314,7 +314,7 @@ fn place(one: &Assigned, partition: u32, offset: u64) -> Place {
 
 /// The number of the barrier that this record is a copy of.
 fn barrier_of(record: &Record<'_>) -> Option<u64> {
-    let bytes = record.headers.last(BARRIER)??;
+    let bytes = Headers::last(&record.headers, BARRIER)??;
     let (_version, number) = bytes.split_first()?;
     Some(u64::from_be_bytes(number.try_into().ok()?))
 }

@@ -3,7 +3,11 @@
 //! Owns their number of partitions and settings at creation, and the list of active topics per connector
 //! (`connect-status`, as Kafka Connect keeps it), which sinks follow by `topics.of`.
 
-use crate::broker::{Broker, NewTopic};
+use crate::{
+    broker::{Broker, NewTopic},
+    state::StateMap,
+    task::now_ms,
+};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::{
@@ -114,18 +118,31 @@ impl Topics {
     }
 }
 
-/// Which topics each source writes. Cheap to ask.
+/// Where Kafka Connect keeps which topics a connector has used.
+const STATUS_TOPIC: &str = "connect-status";
+
+/// Which topics each source writes, kept in `connect-status` in Kafka Connect's form. Cheap to ask.
 pub(crate) struct Active {
+    stored: StateMap,
     by_connector: Mutex<BTreeMap<String, BTreeSet<Arc<str>>>>,
     changed: watch::Sender<u64>,
 }
 
 impl Active {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            by_connector: Mutex::default(),
+    pub(crate) async fn open(log: Arc<dyn Broker>) -> Result<Arc<Self>> {
+        let stored = StateMap::open(log, STATUS_TOPIC).await?;
+        let mut by_connector: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for key in stored.all().keys() {
+            if let Some((topic, connector)) = parse(key) {
+                let topics = by_connector.entry(connector.to_owned()).or_default();
+                topics.insert(Arc::from(topic));
+            }
+        }
+        Ok(Arc::new(Self {
+            stored,
+            by_connector: Mutex::new(by_connector),
             changed: watch::Sender::new(0),
-        })
+        }))
     }
 
     /// The topics of a connector.
@@ -142,13 +159,49 @@ impl Active {
         self.changed.subscribe()
     }
 
+    /// Durable on return: a sink that follows the connector finds the topic after a restart, too.
     async fn add(&self, connector: &str, topics: Vec<Arc<str>>) -> Result<()> {
-        self.by_connector
-            .lock()
-            .entry(connector.to_owned())
-            .or_default()
-            .extend(topics);
+        let known = self.of(connector);
+        let new: Vec<Arc<str>> = topics
+            .into_iter()
+            .filter(|topic| !known.contains(topic))
+            .collect();
+        if !new.is_empty() {
+            let entries: Vec<_> = new
+                .iter()
+                .map(|topic| (key(topic, connector), Some(value(topic, connector))))
+                .collect();
+            self.stored.put_all(&entries).await?;
+            self.by_connector
+                .lock()
+                .entry(connector.to_owned())
+                .or_default()
+                .extend(new);
+        }
+        // Also for topics that were known and have just been created again.
         self.changed.send_modify(|changes| *changes += 1);
         Ok(())
     }
+}
+
+fn key(topic: &str, connector: &str) -> Arc<[u8]> {
+    Arc::from(format!("status-topic-{topic}:connector-{connector}").into_bytes())
+}
+
+/// Topic names hold no colon, so the first one ends the topic.
+fn parse(key: &[u8]) -> Option<(&str, &str)> {
+    let rest = std::str::from_utf8(key).ok()?.strip_prefix("status-topic-")?;
+    rest.split_once(":connector-")
+}
+
+fn value(topic: &str, connector: &str) -> Arc<[u8]> {
+    let value = serde_json::json!({
+        "topic": {
+            "name": topic,
+            "connector": connector,
+            "task": 0,
+            "discoverTimestamp": now_ms(),
+        }
+    });
+    Arc::from(value.to_string().into_bytes())
 }
