@@ -362,7 +362,7 @@ impl Encoded {
     }
 
     /// The headers in order, our own last.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> + Clone {
         self.headers.iter().map(|(name, range)| {
             let value = range
                 .clone()
