@@ -190,7 +190,9 @@ fn key(topic: &str, connector: &str) -> Arc<[u8]> {
 
 /// Topic names hold no colon, so the first one ends the topic.
 fn parse(key: &[u8]) -> Option<(&str, &str)> {
-    let rest = std::str::from_utf8(key).ok()?.strip_prefix("status-topic-")?;
+    let rest = std::str::from_utf8(key)
+        .ok()?
+        .strip_prefix("status-topic-")?;
     rest.split_once(":connector-")
 }
 
