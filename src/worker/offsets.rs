@@ -330,7 +330,7 @@ mod tests {
         let reset = sink_entry(&entry(&[topic.clone(), number.clone()], None)).expect("valid");
         assert_eq!(reset.1, None);
         let wrong = [
-            entry(&[topic.clone()], None),
+            entry(std::slice::from_ref(&topic), None),
             entry(&[topic.clone(), (PARTITION, Scalar::Bool(true))], None),
             entry(&[topic, number], Some(Scalar::Int(-1))),
         ];

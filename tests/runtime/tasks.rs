@@ -524,7 +524,7 @@ async fn offsets_are_shown_set_and_reset_from_outside() {
     })
     .await;
     let unknown = worker.offsets("on").await.expect_err("unknown");
-    assert_eq!(unknown.remedy.as_deref(), Some("did you mean in?"));
+    assert_eq!(unknown.remedy.as_deref(), Some("these exist: in, out"));
     bench.worker.stop(Duration::from_secs(10)).await;
 }
 
