@@ -1,5 +1,10 @@
 //! Records through encoder and decoder, with a registry on a log in memory.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures of a run are for whoever reads its output"
+)]
+
 use super::{
     BARRIER, Decoder, Encoded, Encoder, RawRecord, TRANSACTION, UNAVAILABLE,
     headers::{barrier, parse_barrier, parse_transaction, transaction},
@@ -105,6 +110,34 @@ fn shape(topic: &str) -> Shape {
     }
 }
 
+/// When it happened: milliseconds, microseconds, nanoseconds.
+const TIMES: (Cell, Cell, Cell) = (
+    Cell::Int(1_700_000_000_000),
+    Cell::Int(1_700_000_000_000_123),
+    Cell::Int(1_700_000_000_000_123_000),
+);
+
+fn source_block(arena: &mut Arena, id: i64) -> Cell {
+    let fixed = ["3.6.3", "postgresql", "shop", "false", "shop"];
+    let [version, connector, name, snapshot, db] = fixed.map(|text| arena.text(text));
+    let fixed = [r#"["24023119","24023128"]"#, "public", "orders"];
+    let [sequence, schema, table] = fixed.map(|text| arena.text(text));
+    let (ms, us, ns) = TIMES;
+    let (xid, lsn) = (Cell::Int(555), Cell::Int(24_023_128 + id));
+    let first = [version, connector, name, ms, snapshot, db, sequence, us];
+    let second = [
+        ns,
+        schema,
+        table,
+        xid,
+        lsn,
+        Cell::Null,
+        Cell::Null,
+        Cell::Null,
+    ];
+    arena.block_of(&[first, second].concat()).structure()
+}
+
 fn push_row(rows: &mut Rows, shape: u32, id: i64, body: Option<Cell>) {
     let arena = rows.arena_mut();
     let key = arena.block_of(&[Cell::Int(id)]).structure();
@@ -126,52 +159,9 @@ fn push_row(rows: &mut Rows, shape: u32, id: i64, body: Option<Cell>) {
     row.extend(texts);
     row.push(body.unwrap_or(json));
     let after = arena.block_of(&row).structure();
-    let fixed = [
-        "3.6.3",
-        "postgresql",
-        "shop",
-        "false",
-        "shop",
-        r#"["24023119","24023128"]"#,
-        "public",
-        "orders",
-        "u",
-    ];
-    let [
-        version,
-        connector,
-        name,
-        snapshot,
-        db,
-        sequence,
-        schema,
-        table,
-        op,
-    ] = fixed.map(|text| arena.text(text));
-    let ms = Cell::Int(1_700_000_000_000);
-    let (us, ns) = (
-        Cell::Int(1_700_000_000_000_123),
-        Cell::Int(1_700_000_000_000_123_000),
-    );
-    let source = [
-        version,
-        connector,
-        name,
-        ms,
-        snapshot,
-        db,
-        sequence,
-        us,
-        ns,
-        schema,
-        table,
-        Cell::Int(555),
-        Cell::Int(24_023_128 + id),
-        Cell::Null,
-        Cell::Null,
-        Cell::Null,
-    ];
-    let source = arena.block_of(&source).structure();
+    let source = source_block(arena, id);
+    let op = arena.text("u");
+    let (ms, us, ns) = TIMES;
     let value = arena
         .block_of(&[Cell::Null, after, source, Cell::Null, op, ms, us, ns])
         .structure();
@@ -279,14 +269,25 @@ async fn an_envelope_comes_back_with_transaction_headers_and_schemas() {
 
 #[tokio::test]
 async fn a_tombstone_a_keyless_record_and_a_barrier_come_back() {
-    let mut rows = Rows::default();
+    let mut sent = Rows::default();
     let whole = shape("t");
-    let tombstone = rows.shape(Shape {
+    let tombstone = sent.shape(Shape {
         value: None,
         ..whole.clone()
     });
-    let keyless = rows.shape(Shape { key: None, ..whole });
-    let key = rows.arena_mut().block_of(&[Cell::Int(1)]).structure();
+    let keyless = sent.shape(Shape { key: None, ..whole });
+    let key = sent.arena_mut().block_of(&[Cell::Int(1)]).structure();
+    let value = sent.arena_mut().block(8);
+    let op = sent.arena_mut().text("t");
+    let nothing = Arc::clone(&sent.shapes()[1].value.as_ref().unwrap().fields()[2].schema);
+    let source = nothing.fields().iter().map(|field| match field.schema.ty {
+        Type::Int64 => Cell::Int(1),
+        _ => op,
+    });
+    let source = source.collect::<Vec<_>>();
+    let source = sent.arena_mut().block_of(&source).structure();
+    sent.arena_mut().set(value, 2, source);
+    sent.arena_mut().set(value, 4, op);
     let head = Head {
         shape: tombstone,
         partition: Partition::ByKey,
@@ -295,42 +296,25 @@ async fn a_tombstone_a_keyless_record_and_a_barrier_come_back() {
         timestamp_ms: None,
         transaction: None,
     };
-    rows.push(head);
-    push_row(&mut rows, keyless, 1, None);
-    let value = rows.get(1).unwrap().head().value;
-    rows.push(Head {
+    let truncate = Head {
         shape: keyless,
+        key: Cell::Null,
+        value: value.structure(),
+        ..head
+    };
+    sent.push(head);
+    sent.push(truncate);
+    sent.push(Head {
         partition: Partition::All,
-        key: Cell::Null,
-        value,
-        ..head
+        ..truncate
     });
-    // The first of the pushed rows has a key its shape does not know.
-    let mut again = Rows::default();
-    again.shape(rows.shapes()[0].clone());
-    again.shape(rows.shapes()[1].clone());
-    *again.arena_mut() = rows.arena().clone();
-    again.push(head);
-    again.push(Head {
-        shape: keyless,
-        key: Cell::Null,
-        value,
-        ..head
-    });
-    again.push(Head {
-        shape: keyless,
-        partition: Partition::All,
-        key: Cell::Null,
-        value,
-        ..head
-    });
-    let (back, barriers) = there_and_back(&again).await;
+    let (back, barriers) = there_and_back(&sent).await;
     let record = |at| back.get(at).unwrap();
     assert_eq!(
         (record(0).value(), record(0).shape().value.is_none()),
         (Value::Null, true)
     );
-    assert_eq!(record(0).key(), again.get(0).unwrap().key());
+    assert_eq!(record(0).key(), sent.get(0).unwrap().key());
     assert_eq!(
         (record(1).key(), record(1).shape().key.is_none()),
         (Value::Null, true)

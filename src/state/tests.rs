@@ -1,5 +1,10 @@
 //! State maps against a log in memory that can lose a commit's answer.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures of a run are for whoever reads its output"
+)]
+
 use super::{
     ConfigStore, ConnectorConfig, OffsetStore, Sealer, StateMap, Status, StatusStore, TargetState,
     offsets,
