@@ -5,7 +5,10 @@ use super::{
     socket::Socket,
     tls::{self, SslMode, TlsFiles},
 };
-use crate::error::{ServerError, disconnected, protocol};
+use crate::{
+    error::{ServerError, disconnected, protocol},
+    types::SESSION_SETTINGS,
+};
 use bytes::BytesMut;
 use postgres_protocol::{
     authentication::{
@@ -244,21 +247,14 @@ impl Login<'_> {
             ("user", self.endpoint.user.as_str()),
             ("database", self.endpoint.database.as_str()),
             ("application_name", self.endpoint.application_name.as_str()),
-            ("client_encoding", "UTF8"),
-            // Text must come in one form from every session, snapshot or stream.
-            ("DateStyle", "ISO, YMD"),
-            ("IntervalStyle", "postgres"),
-            ("TimeZone", "UTC"),
-            ("extra_float_digits", "3"),
-            ("bytea_output", "hex"),
-            ("xmloption", "content"),
-            ("search_path", ""),
             // A role's or database's time limits must not end a snapshot or a stream.
             ("statement_timeout", "0"),
             ("lock_timeout", "0"),
             ("idle_in_transaction_session_timeout", "0"),
             ("idle_session_timeout", "0"),
         ];
+        // Text must come in one form from every session, snapshot or stream.
+        parameters.extend_from_slice(SESSION_SETTINGS);
         if session == Session::Replication {
             parameters.push(("replication", "database"));
         }
