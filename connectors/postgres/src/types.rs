@@ -3,10 +3,29 @@
 //! Owns everything that depends on a value's type. It runs no SQL: it says which query to run and reads the answer.
 
 mod array;
+mod bits;
+mod calendar;
 mod catalog;
+mod clock;
+mod codec;
+mod debezium;
+mod decimal;
+mod geometry;
+mod hstore;
+mod interval;
+mod mapping;
+mod name;
+mod number;
+mod oids;
+mod semantic;
 mod tuple;
+mod vector;
 
 pub use catalog::{TypeCatalog, TypeInfo, TypeKind};
+pub(crate) use codec::{Codec, Fault, Raw, Sink};
+pub(crate) use mapping::{Declared, map};
+pub(crate) use name::{length_and_scale, parameter_name, sql_name};
+pub(crate) use semantic::{ColumnType, CopyForm};
 pub use tuple::{Tuple, TupleData, TupleSpans};
 
 /// What every session that feeds this mapping must set at its start, so that a value's text is the same from the

@@ -1,8 +1,9 @@
 //! A batch that is being filled, with what its records share: shapes, constant texts, header values.
 
-use super::plan::TablePlan;
+use crate::types::Sink;
+use hashbrown::HashMap;
 use std::sync::Arc;
-use tapline_sdk::{Rows, Transaction};
+use tapline_sdk::{Cell, RecordError, Rows, Transaction};
 
 /// A row operation of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,44 @@ pub struct ChangeMeta {
 #[derive(Debug, Default)]
 pub struct ChangeBatch {
     rows: Rows,
+    /// What the records of a table share, by the plan's number; the last one used stands apart.
+    tables: HashMap<u64, TableCells>,
+    last: Option<(u64, TableCells)>,
+    run: Option<RunCells>,
+    sequence: Option<(Sequence, Cell)>,
+    /// Memory for a row's cells and for values on their way, kept from row to row.
+    pub(super) cells: Vec<Cell>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// What a sequence text is made of: previous commit, position.
+pub(super) type Sequence = (Option<u64>, u64);
+
+/// Shapes and texts of one table in one batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TableCells {
+    /// Key and envelope.
+    pub(super) change: u32,
+    /// Key alone.
+    pub(super) tombstone: u32,
+    /// Envelope alone.
+    pub(super) barrier: u32,
+    pub(super) schema: Cell,
+    pub(super) table: Cell,
+}
+
+/// Texts that every record of a run has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunCells {
+    pub(super) version: Cell,
+    pub(super) connector: Cell,
+    pub(super) name: Cell,
+    pub(super) database: Cell,
+    /// `c`, `u`, `d`, `r`, `t`.
+    pub(super) operations: [Cell; 5],
+    pub(super) snapshot: (SnapshotMarker, Cell),
+    /// Values of the context headers, in the plan's order.
+    pub(super) headers: [Cell; 4],
 }
 
 impl ChangeBatch {
@@ -94,6 +133,7 @@ impl ChangeBatch {
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
             rows: Rows::with_capacity(bytes),
+            ..Self::default()
         }
     }
 
@@ -110,15 +150,88 @@ impl ChangeBatch {
 
     /// Takes the records, leaving an empty batch with room for about this many bytes.
     pub fn take(&mut self, bytes: usize) -> Rows {
-        std::mem::replace(self, Self::with_capacity(bytes)).rows
+        // Cells mean something only in their own arena: whatever was shared is made anew in the next one.
+        self.tables.clear();
+        self.last = None;
+        self.run = None;
+        self.sequence = None;
+        std::mem::replace(&mut self.rows, Rows::with_capacity(bytes))
     }
 
     pub(super) fn rows_mut(&mut self) -> &mut Rows {
         &mut self.rows
     }
+
+    /// Where values are made, with the memory that a row's cells are gathered in.
+    pub(super) fn sink(&mut self) -> (Sink<'_>, &mut Vec<Cell>) {
+        let sink = Sink {
+            arena: self.rows.arena_mut(),
+            scratch: &mut self.scratch,
+        };
+        (sink, &mut self.cells)
+    }
+
+    /// What the records of a table share, made by `make` when the batch meets the table.
+    #[inline]
+    pub(super) fn table(
+        &mut self,
+        plan: u64,
+        make: impl FnOnce(&mut Rows) -> TableCells,
+    ) -> TableCells {
+        if let Some((last, cells)) = self.last
+            && last == plan
+        {
+            return cells;
+        }
+        let rows = &mut self.rows;
+        let cells = *self.tables.entry(plan).or_insert_with(|| make(rows));
+        self.last = Some((plan, cells));
+        cells
+    }
+
+    /// What all records share, made by `make` when the batch gets its first; the snapshot marker changes seldom.
+    #[inline]
+    pub(super) fn run(
+        &mut self,
+        marker: SnapshotMarker,
+        make: impl FnOnce(&mut Rows) -> RunCells,
+    ) -> RunCells {
+        let rows = &mut self.rows;
+        let run = self.run.get_or_insert_with(|| make(rows));
+        if run.snapshot.0 != marker {
+            run.snapshot = (marker, rows.arena_mut().text(marker.text()));
+        }
+        *run
+    }
+
+    /// The text of `source.sequence`; rows of a snapshot or a COPY share one.
+    #[inline]
+    pub(super) fn sequence(&mut self, sequence: Sequence) -> Result<Cell, RecordError> {
+        if let Some((last, cell)) = self.sequence
+            && last == sequence
+        {
+            return Ok(cell);
+        }
+        let cell = self.rows.arena_mut().text_with::<RecordError>(|out| {
+            write_sequence(out, sequence);
+            Ok(())
+        })?;
+        self.sequence = Some((sequence, cell));
+        Ok(cell)
+    }
 }
 
-#[expect(dead_code, reason = "the interface comes first; what fills it follows")]
-fn unused(plan: &TablePlan, batch: &mut ChangeBatch) {
-    let _ = (plan, batch.rows_mut());
+/// `["24023119","24023128"]`, or `[null,"23547008"]`.
+fn write_sequence(out: &mut Vec<u8>, (commit, lsn): Sequence) {
+    let mut digits = itoa::Buffer::new();
+    match commit {
+        Some(commit) => {
+            out.extend_from_slice(b"[\"");
+            out.extend_from_slice(digits.format(commit).as_bytes());
+            out.extend_from_slice(b"\",\"");
+        }
+        None => out.extend_from_slice(b"[null,\""),
+    }
+    out.extend_from_slice(digits.format(lsn).as_bytes());
+    out.extend_from_slice(b"\"]");
 }

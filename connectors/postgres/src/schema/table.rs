@@ -110,7 +110,8 @@ impl TableCatalog {
         let list: Vec<String> = relids.iter().map(u32::to_string).collect();
         let position = |condition: &str| {
             format!(
-                "(select pg_catalog.array_position(i.indkey::pg_catalog.int2[], a.attnum) + 1 \
+                "(select pg_catalog.array_position( \
+                   (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1], a.attnum) \
                  from pg_catalog.pg_index i join pg_catalog.pg_class ic on ic.oid = i.indexrelid \
                  where i.indrelid = c.oid and i.indisvalid and {condition} \
                  order by ic.relname limit 1)"
