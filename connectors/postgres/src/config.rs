@@ -11,4 +11,5 @@ mod settings;
 pub use filter::TableFilter;
 pub use info::INFO;
 pub use modes::{Autocreate, SnapshotMode};
+pub(crate) use settings::warn;
 pub use settings::{Settings, validate};

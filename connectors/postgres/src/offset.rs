@@ -7,7 +7,7 @@
 //!   the slot is made and `ready` after. A transaction is delivered iff its commit LSN is at or after `lsn`; of the
 //!   one that begins at `tx_commit` the first `tx_ordinal` changes are in the log.
 //! * each table, `{"server": prefix, "schema": …, "table": …}` → `{"v":1, "snapshot", "relid", "lsn"}`. `snapshot` is
-//!   `begun`, `done`, `skipped` (streamed without having been read) or `again`. Transactions that committed before
+//!   `pending`, `begun`, `done`, `skipped` (streamed without having been read) or `again`. Transactions that committed before
 //!   `lsn` are part of what was read, so the stream's changes of that table are left out below it.
 //!
 //! **Reading tables again** (`tapline resnapshot`): store `{"v":1,"snapshot":"again"}` for a table's partition, see
@@ -79,6 +79,8 @@ pub struct TableOffset {
 /// How far one table's snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableStage {
+    /// It is to be read, and nothing of it is in the log.
+    Pending,
     /// Rows of an unfinished reading are in the log.
     Begun,
     /// All rows are in the log.
@@ -167,6 +169,7 @@ impl TableOffset {
     #[must_use]
     pub fn position(&self) -> Position {
         let stage = match self.stage {
+            TableStage::Pending => "pending",
             TableStage::Begun => "begun",
             TableStage::Done => "done",
             TableStage::Skipped => "skipped",
@@ -187,6 +190,7 @@ impl TableOffset {
     pub fn read(position: &Position) -> Result<Self> {
         let read = Reader::new(position)?;
         let stage = match &*read.text("snapshot")? {
+            "pending" => TableStage::Pending,
             "begun" => TableStage::Begun,
             "done" => TableStage::Done,
             "skipped" => TableStage::Skipped,
@@ -316,7 +320,7 @@ mod tests {
         ] {
             assert_eq!(StreamOffset::read(&offset.position()).ok(), Some(offset));
         }
-        for stage in [TableStage::Begun, TableStage::Done, TableStage::Skipped] {
+        for stage in [TableStage::Pending, TableStage::Begun, TableStage::Done, TableStage::Skipped] {
             let table = TableOffset {
                 stage,
                 relid: 16_400,

@@ -214,6 +214,22 @@ pub async fn ensure(
     Ok((now, added))
 }
 
+/// The tables whose changes the publication sends, by schema and name.
+///
+/// # Errors
+/// If the catalogue cannot be read.
+pub async fn published(connection: &mut Connection, name: &str) -> Result<HashSet<(String, String)>> {
+    let sql = format!(
+        "select schemaname, tablename from pg_publication_tables where pubname = {}",
+        quote_literal(name)
+    );
+    let reply = connection
+        .query(&format!("cannot look up publication `{name}`"), &sql)
+        .await?;
+    let row = |at: usize| Some((cell(&reply, at, 0)?.to_owned(), cell(&reply, at, 1)?.to_owned()));
+    Ok((0..reply.len()).filter_map(row).collect())
+}
+
 /// Column lists and row filters, by table.
 ///
 /// # Errors

@@ -110,7 +110,7 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// If a connection fails.
-    pub async fn import(&self) -> Result<Vec<Connection>> {
+    pub async fn import(&mut self) -> Result<Vec<Connection>> {
         let count = self
             .settings
             .snapshot_threads

@@ -17,7 +17,7 @@ use crate::{
 };
 use decoder::{Decoder, Step};
 use futures_util::FutureExt;
-pub use relations::Relations;
+pub use relations::{Relations, TableName};
 use std::{sync::Arc, time::Duration};
 use tapline_sdk::{Committed, Output, Position, Progress, Result, SourceBatch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -44,12 +44,12 @@ const IDLE_BYTES: u64 = 16 * 1024 * 1024;
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a stream ended without an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// The task is to stop.
     Stopped,
     /// A table is captured that was never read: start over from the stored position, which reads it.
-    NewTable,
+    NewTable(TableName),
 }
 
 /// A running stream.
@@ -215,9 +215,10 @@ impl Reader<'_> {
                         .await?;
                 }
                 Step::NewTable { name } => {
-                    tracing::info!(table = %name, "table is captured and was never read: reading it first");
+                    let (schema, table) = (&name.0, &name.1);
+                    tracing::info!(%schema, %table, "table is captured and was never read: reading it first");
                     self.send_rest().await?;
-                    return Ok(Some(Ended::NewTable));
+                    return Ok(Some(Ended::NewTable(name)));
                 }
             }
         }

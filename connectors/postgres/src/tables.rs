@@ -3,7 +3,7 @@
 //! Owns the choice: filters, partitions and their roots, and that snapshot and stream mean the same set, each row once.
 
 use crate::{config::TableFilter, server::cell, wire::Connection};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use tapline_sdk::Result;
 
@@ -104,6 +104,13 @@ pub fn capture(all: &[Table], filter: &TableFilter, via_root: bool) -> Captured 
         }
     }
     captured
+}
+
+/// Whether the table or one above it is among these.
+#[must_use]
+pub fn is_under(table: &Table, all: &[Table], among: &HashSet<u32>) -> bool {
+    let by_oid: HashMap<u32, &Table> = all.iter().map(|table| (table.relid, table)).collect();
+    ancestors(table, &by_oid).any(|ancestor| among.contains(&ancestor.relid))
 }
 
 fn excluded(table: &Table, filter: &TableFilter) -> bool {

@@ -117,11 +117,13 @@ impl Sender {
         if std::mem::replace(begun, true) {
             return Ok(());
         }
-        let again = reading.again;
+        let reading = reading.clone();
         self.store(at, TableStage::Begun);
-        if again {
+        if reading.again {
             let mut batch = ChangeBatch::default();
-            part.plan.snapshot_begin(&mut batch, &part.meta);
+            part.plan
+                .snapshot_begin(&mut batch, &part.meta)
+                .map_err(|error| undecodable(&reading.table.quoted(), error.to_string()))?;
             self.release(output, SnapshotMarker::LastInTable).await?;
             self.send(output, batch.take(0)).await?;
         }

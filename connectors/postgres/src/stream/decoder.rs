@@ -4,7 +4,7 @@
 
 use super::{
     BATCH_BYTES,
-    relations::{Known, Relations, Treatment},
+    relations::{Known, Relations, TableName, Treatment},
     transaction::{Current, lost},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     types::TupleSpans,
 };
 use std::sync::Arc;
-use tapline_sdk::{Error, RecordError, Result, Rows, Transaction};
+use tapline_sdk::{Error, Result, Rows, Transaction};
 
 /// What the reader does next.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub enum Step {
     },
     /// Stop: a table must be read first.
     NewTable {
-        /// Its name.
-        name: String,
+        /// Which.
+        name: TableName,
     },
 }
 
@@ -215,10 +215,9 @@ impl Decoder {
             Treatment::Deliver(_) | Treatment::Ignore => return Ok(Step::Next),
             Treatment::New => {
                 // What was counted is decoded after the restart.
+                let name = known.name();
                 current.rewind(before);
-                return Ok(Step::NewTable {
-                    name: self.relations.name(change.relid),
-                });
+                return Ok(Step::NewTable { name });
             }
         }
         describe(&mut self.meta, current, start, self.now_us);
@@ -240,8 +239,8 @@ impl Decoder {
                     label,
                 });
             }
-            Err(RowError::Record(error)) => {
-                return Err(self.undecodable(start, change.relid, error));
+            Err(error) => {
+                return Err(undecodable(start, &self.relations.name(change.relid), error));
             }
         }
         self.full()
@@ -261,7 +260,10 @@ impl Decoder {
                 return Err(protocol("a truncate came before its relation"));
             };
             if matches!(known.treatment, Treatment::Deliver(read_to) if current.commit >= read_to) {
-                self.records += known.plan.truncate(&mut self.batch, &self.meta);
+                let pushed = known.plan.truncate(&mut self.batch, &self.meta);
+                self.records += pushed.map_err(|error| {
+                    undecodable(start, &self.relations.name(*relid), error)
+                })?;
             }
         }
         self.full()
@@ -274,16 +276,13 @@ impl Decoder {
             Step::Next
         })
     }
+}
 
-    fn undecodable(&self, start: Lsn, relid: u32, error: RecordError) -> Error {
-        Error::fatal(format!(
-            "cannot decode a row of {} at {start}",
-            self.relations.name(relid)
-        ))
+fn undecodable(start: Lsn, table: &str, error: RowError) -> Error {
+    Error::fatal(format!("cannot decode a change of {table} at {start}"))
         .code("TL0314")
         .remedy("exclude the column with column.exclude.list, or the table, and report it")
         .because(error)
-    }
 }
 
 fn describe(meta: &mut ChangeMeta, current: &Current, start: Lsn, now_us: i64) {

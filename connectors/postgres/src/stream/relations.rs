@@ -6,10 +6,14 @@ use crate::{
     envelope::TablePlan,
     lsn::Lsn,
     schema::{Relation, TableCatalog},
+    server::cell,
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
 use tapline_sdk::{Error, Result};
+
+/// A table's schema and name.
+pub type TableName = (Arc<str>, Arc<str>);
 
 /// A table of the stream.
 #[derive(Debug)]
@@ -22,6 +26,14 @@ pub struct Known {
     pub treatment: Treatment,
     /// The label that was asked for last, so that one that the catalogue does not have is learnt.
     asked: Option<String>,
+}
+
+impl Known {
+    /// Its schema and name.
+    #[must_use]
+    pub fn name(&self) -> TableName {
+        (Arc::clone(&self.relation.schema), Arc::clone(&self.relation.table))
+    }
 }
 
 /// What is to be done with a table's changes.
@@ -40,7 +52,7 @@ pub struct Relations {
     catalog: Catalog,
     filter: TableFilter,
     /// Captured tables by schema and name, each with the end of what was read of it.
-    tables: HashMap<(Arc<str>, Arc<str>), Lsn>,
+    tables: HashMap<TableName, Lsn>,
     /// Whether a captured table that appears in the stream is read first.
     read_new: bool,
     known: HashMap<u32, Known>,
@@ -52,7 +64,7 @@ impl Relations {
     pub fn new(
         catalog: Catalog,
         filter: TableFilter,
-        tables: HashMap<(Arc<str>, Arc<str>), Lsn>,
+        tables: HashMap<TableName, Lsn>,
         read_new: bool,
     ) -> Self {
         Self {
@@ -65,9 +77,8 @@ impl Relations {
     }
 
     /// The session beside the stream.
-    #[must_use]
-    pub fn into_catalog(self) -> Catalog {
-        self.catalog
+    pub fn catalog(&mut self) -> &mut Catalog {
+        &mut self.catalog
     }
 
     /// The table as last announced.
@@ -91,15 +102,11 @@ impl Relations {
     /// # Errors
     /// If the catalogue cannot be read, or the options cannot be met.
     pub async fn learn(&mut self, relation: Relation) -> Result<()> {
-        let treatment = self.treatment(&relation);
-        if treatment == Treatment::Ignore
-            && self
-                .known
-                .get(&relation.relid)
-                .is_some_and(|k| k.relation == relation)
-        {
+        let known = self.known.get(&relation.relid).filter(|known| known.relation == relation);
+        if known.is_some_and(|known| known.treatment == Treatment::Ignore) {
             return Ok(());
         }
+        let treatment = self.treatment(&relation).await?;
         let catalog = self.catalog.table(relation.relid).await?;
         if let Some(known) = self.known.get_mut(&relation.relid)
             && known.relation == relation
@@ -142,13 +149,32 @@ impl Relations {
         Ok(())
     }
 
-    fn treatment(&self, relation: &Relation) -> Treatment {
+    async fn treatment(&mut self, relation: &Relation) -> Result<Treatment> {
         let name = (Arc::clone(&relation.schema), Arc::clone(&relation.table));
-        match self.tables.get(&name) {
-            Some(read_to) => Treatment::Deliver(*read_to),
-            None if !self.filter.keeps(&relation.schema, &relation.table) => Treatment::Ignore,
-            None if self.read_new => Treatment::New,
-            None => Treatment::Deliver(Lsn::NONE),
+        if let Some(read_to) = self.tables.get(&name) {
+            return Ok(Treatment::Deliver(*read_to));
         }
+        Ok(match (self.is_captured(relation).await?, self.read_new) {
+            (false, _) => Treatment::Ignore,
+            (true, true) => Treatment::New,
+            (true, false) => Treatment::Deliver(Lsn::NONE),
+        })
+    }
+
+    /// By its own name, or, for a partition made since the start, by that of a table above it.
+    async fn is_captured(&mut self, relation: &Relation) -> Result<bool> {
+        if self.filter.keeps(&relation.schema, &relation.table) {
+            return Ok(true);
+        }
+        let sql = format!(
+            "select n.nspname, c.relname from pg_partition_ancestors({}) a join pg_class c on c.oid = a.relid \
+             join pg_namespace n on n.oid = c.relnamespace where c.oid <> {0}",
+            relation.relid
+        );
+        let above = self.catalog.query("cannot look up a partition's table", &sql).await?;
+        Ok((0..above.len()).any(|at| match (cell(&above, at, 0), cell(&above, at, 1)) {
+            (Some(schema), Some(table)) => self.filter.keeps(schema, table),
+            _ => false,
+        }))
     }
 }
