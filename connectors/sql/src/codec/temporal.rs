@@ -13,15 +13,18 @@ pub enum Unit {
     Nano,
 }
 
+/// From 1970-01-01 to 2000-01-01.
+const DAYS_TO_2000: i64 = 10_957;
+
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// What stands for the infinities in microseconds: Postgres' largest and smallest seconds in pgjdbc's reckoning.
 const INFINITY_MICROS: i64 = 9_223_372_036_825_200_000;
 const NEGATIVE_INFINITY_MICROS: i64 = -9_223_372_036_832_400_000;
 
-/// The same for days, as the stream of Debezium has them.
-const INFINITY_DAYS: i64 = -2_147_472_691;
-const NEGATIVE_INFINITY_DAYS: i64 = -2_147_472_692;
+/// The same for days: the 32-bit extremes counted from 2000, moved to 1970 with a wrap.
+const INFINITY_DAYS: i64 = -2_147_472_692;
+const NEGATIVE_INFINITY_DAYS: i64 = -2_147_472_691;
 
 /// Postgres ends at 5874897-12-31 for dates; anything far beyond is damage, not a date.
 const DAYS_MAX: i64 = 3_000_000_000;
@@ -75,9 +78,11 @@ pub fn timestamp(value: i64, unit: Unit, out: &mut Vec<u8>) -> Result<(), Record
         Unit::Micro => value,
         Unit::Nano => value.div_euclid(1000),
     };
-    let bc = civil(micros.div_euclid(MICROS_PER_DAY), out);
+    // Postgres counts from 2000 and reaches year 294276; counted from 1970 the last thirty years wrap around.
+    let since_2000 = micros.wrapping_sub(DAYS_TO_2000 * MICROS_PER_DAY);
+    let bc = civil(since_2000.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000, out);
     out.push(b' ');
-    clock(micros.rem_euclid(MICROS_PER_DAY), out);
+    clock(since_2000.rem_euclid(MICROS_PER_DAY), out);
     if bc {
         out.extend_from_slice(b" BC");
     }

@@ -6,6 +6,8 @@ use tapline_sdk::{Schema, Type};
 
 /// The parameter with the source's exact type, as its `format_type` prints it.
 const SOURCE_TYPE: &str = "tapline.source.type";
+/// The parameter with the type that a domain rests on.
+const BASE_TYPE: &str = "tapline.source.base";
 /// Debezium's parameters, set by `column.propagate.source.type`.
 const DEBEZIUM_TYPE: &str = "__debezium.source.column.type";
 const DEBEZIUM_LENGTH: &str = "__debezium.source.column.length";
@@ -206,6 +208,12 @@ pub fn source_type(schema: &Schema) -> Option<String> {
         _ => String::new(),
     };
     Some(format!("{name}{modifier}{array}"))
+}
+
+/// The type that the source's domain rests on, for targets that lack the domain.
+#[must_use]
+pub fn base_type(schema: &Schema) -> Option<&str> {
+    schema.parameter(BASE_TYPE)
 }
 
 /// The labels of an enum, if the schema is of one or of an array of one.
