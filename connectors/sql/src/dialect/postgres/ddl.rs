@@ -201,15 +201,8 @@ async fn column_type(
     let Some(source) = types::source_type(schema) else {
         return Ok((types::logical_type(schema), None));
     };
-    let Some(parsed) = TypeText::parse(&source) else {
-        tracing::warn!(
-            r#type = source,
-            "source type is not understood, using its Connect type"
-        );
-        return Ok((types::logical_type(schema), Some(source)));
-    };
     let labels = types::labels(schema);
-    for candidate in std::iter::once(parsed.clone()).chain(parsed.in_public()) {
+    for candidate in candidates(schema, &source) {
         if catalog::has_type(session, &candidate.unmodified()).await? {
             return Ok((candidate.sql(), Some(source)));
         }
@@ -225,6 +218,18 @@ async fn column_type(
         "target lacks the source's type, using its Connect type"
     );
     Ok((types::logical_type(schema), Some(source)))
+}
+
+/// The source's type, then what stands for it: a domain's base type, each also in schema `public`.
+fn candidates(schema: &Schema, source: &str) -> Vec<TypeText> {
+    let texts = std::iter::once(source).chain(types::base_type(schema));
+    let parsed = texts.filter_map(TypeText::parse);
+    parsed
+        .flat_map(|parsed| {
+            let public = parsed.in_public();
+            std::iter::once(parsed).chain(public)
+        })
+        .collect()
 }
 
 async fn create_enum(
@@ -248,11 +253,10 @@ async fn create_enum(
 pub async fn extend_enums(session: &mut Session, wanted: &[Wanted]) -> Result<(), Failed> {
     for column in wanted {
         let labels = types::labels(&column.schema);
-        let parsed = types::source_type(&column.schema).and_then(|text| TypeText::parse(&text));
-        let (Some(parsed), false) = (parsed, labels.is_empty()) else {
+        let (Some(source), false) = (types::source_type(&column.schema), labels.is_empty()) else {
             continue;
         };
-        for candidate in std::iter::once(parsed.clone()).chain(parsed.in_public()) {
+        for candidate in candidates(&column.schema, &source) {
             let name = candidate.unmodified();
             let known = catalog::enum_labels(session, &name).await?;
             if !known.is_empty() {
