@@ -16,7 +16,9 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
+use tapline_postgres::PostgresSource;
 use tapline_sdk::{Alias, Info, Issue, Sink, Source, nearest};
+use tapline_sql::SqlSink;
 
 /// The connectors that a worker can run. Cheap to clone.
 #[derive(Clone, Default)]
@@ -57,7 +59,11 @@ impl Plugins {
     /// The connectors of this binary.
     #[must_use]
     pub fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Plugins> = LazyLock::new(Plugins::default);
+        static BUILTIN: LazyLock<Plugins> = LazyLock::new(|| {
+            Plugins::default()
+                .with_source::<PostgresSource>()
+                .with_sink::<SqlSink>()
+        });
         &BUILTIN
     }
 
