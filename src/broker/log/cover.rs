@@ -107,6 +107,7 @@ impl Log {
         match result.and_then(|()| self.journal.recycle(work.position)) {
             Ok(()) => {
                 self.covered = work.position;
+                self.trim_groups = self.groups_have_grown();
                 self.shared.means.stats.checkpoints.fetch_add(1, Relaxed);
                 self.shared
                     .means

@@ -41,7 +41,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 use tapline_sdk::{Error, TopicPartition};
@@ -127,6 +127,8 @@ pub(super) struct Shared {
     pub topics: RwLock<Topics>,
     pub groups: RwLock<Groups>,
     pub stopped: RwLock<Option<String>>,
+    /// Counts fetches.
+    pub turn: AtomicUsize,
 }
 
 impl Shared {
@@ -160,6 +162,8 @@ pub struct Log {
     covered: Position,
     /// Whether something besides the journal changed: log starts, damage.
     changed: bool,
+    /// Whether `__consumer_offsets` has grown enough to be written anew.
+    trim_groups: bool,
     _lock: Box<dyn Lock>,
 }
 
@@ -185,6 +189,7 @@ impl Log {
             topics: RwLock::default(),
             groups: RwLock::default(),
             stopped: RwLock::default(),
+            turn: AtomicUsize::default(),
         });
         let recovered = recover::recover(&shared)?;
         let journal = recovered.journal;
@@ -201,6 +206,7 @@ impl Log {
             garbage: recovered.garbage,
             covered,
             changed: true,
+            trim_groups: false,
             _lock: lock,
         };
         // What recovery put into segments must be durable before anybody reads it (I3), and before the journal files
@@ -256,6 +262,9 @@ impl Log {
         if self.applying.is_some() {
             self.apply()?;
             return Ok(true);
+        }
+        if self.prepared.is_none() && std::mem::take(&mut self.trim_groups) {
+            self.prepared = self.prepare_trim();
         }
         if self.prepared.is_none() {
             match self.queue.front() {

@@ -460,7 +460,7 @@ fn a_bad_entry_that_a_later_one_calls_durable_is_damage() {
     fs::create_dir(dir.path().join("logs")).expect("a folder");
     for _ in 0..2 {
         let log = try_open(dir.path(), small()).expect("opens");
-        assert_eq!(log.damage(&at("orders")), [1..2]);
+        assert_eq!(log.damage(&at("orders")), vec![1..2]);
         let error = values(&log, "orders", 0).expect_err("offset 1 is not served");
         assert_eq!(error.code, Some("TL0213"));
         assert_eq!(
@@ -660,14 +660,11 @@ fn group_positions_survive_and_a_new_topic_inherits_none() {
     drop(log);
     let mut log = open(dir.path());
     assert_eq!(log.positions("connect-sink"), [position(20)]);
-    assert_eq!(
-        ask(&mut log, |reply| Op::Delete {
-            topic: "orders".into(),
-            reply
-        })
-        .expect("done"),
-        true
-    );
+    let deleted = ask(&mut log, |reply| Op::Delete {
+        topic: "orders".into(),
+        reply,
+    });
+    assert!(deleted.expect("deleted"));
     assert!(log.positions("connect-sink").is_empty());
     assert_ne!(create(&mut log, "orders").id, info.id);
     let id = writer(&mut log, "sink");
@@ -690,6 +687,57 @@ fn group_positions_survive_and_a_new_topic_inherits_none() {
                     .ends_with("-delete")
             })
     );
+}
+
+#[test]
+fn group_positions_are_written_anew_when_their_topic_has_grown() {
+    let dir = TempDir::new().expect("a folder");
+    let mut log = open(dir.path());
+    let info = create(&mut log, "orders");
+    let id = writer(&mut log, "sink");
+    let position = |group: &str, next| GroupPosition {
+        group: group.into(),
+        topic_id: info.id,
+        partition: 0,
+        next,
+    };
+    // The idle group's record stands in the first segment only.
+    let long = "g".repeat(1_000);
+    let of = |positions| Commit {
+        appends: Vec::new(),
+        positions,
+    };
+    commit(&mut log, &id, of(vec![position("idle", 7)])).expect("durable");
+    let groups = TopicPartition {
+        topic: GROUPS_TOPIC.into(),
+        partition: 0,
+    };
+    for round in 0..10_u64 {
+        let positions = (0..1_000).map(|_| position(&long, round)).collect();
+        commit(&mut log, &id, of(positions)).expect("durable");
+    }
+    assert_eq!(log.ends(&groups).expect("the topic").log_start, 0);
+    log.checkpoint().expect("a checkpoint");
+    run(&mut log);
+    let ends = log.ends(&groups).expect("the topic");
+    assert_eq!(
+        (ends.log_start, ends.log_end),
+        (10_001, 10_003),
+        "one record per position"
+    );
+    for _ in 0..2 {
+        assert_eq!(log.positions("idle"), [position("idle", 7)]);
+        assert_eq!(log.positions(&long), [position(&long, 9)]);
+        let bytes = log.read(&groups, 10_001, 1 << 20).expect("readable");
+        assert_eq!(
+            crate::broker::groups::decode(&bytes)
+                .expect("positions")
+                .len(),
+            2
+        );
+        drop(log);
+        log = open(dir.path());
+    }
 }
 
 #[test]
