@@ -160,6 +160,12 @@ impl Model {
         }
     }
 
+    pub(super) fn kept_start(&mut self, at: &At) {
+        if let Some(topic) = self.topics.get_mut(&at.0) {
+            topic.maybe_starts[at.1 as usize] = None;
+        }
+    }
+
     /// Topics that are surely there, with id and partitions.
     pub(super) fn live(&self) -> Vec<(String, u128, u32)> {
         let live = self.topics.iter().filter(|(_, topic)| topic.state == State::Live);
@@ -189,6 +195,12 @@ impl Model {
         self.attempts[attempt].fate = Fate::Gone;
     }
 
+    /// Commits that are surely there.
+    pub(super) fn durable(&self) -> usize {
+        let durable = |attempt: &&Attempt| matches!(attempt.fate, Fate::Durable(_));
+        self.attempts.iter().filter(durable).count()
+    }
+
     /// Compares, and settles what was unknown.
     pub(super) fn check(&mut self, view: &View) -> Result<(), String> {
         self.checks += 1;
@@ -204,6 +216,17 @@ impl Model {
         }
         self.settle(view, &found)?;
         self.check_positions(view)
+    }
+
+    /// Compares a log that has stopped: what is not acknowledged must not be seen, and nothing is settled by it.
+    pub(super) fn check_stopped(&self, view: &View) -> Result<(), String> {
+        let mut strict = self.clone();
+        for attempt in &mut strict.attempts {
+            if attempt.fate == Fate::Unknown {
+                attempt.fate = Fate::Gone;
+            }
+        }
+        strict.check(view)
     }
 
     fn check_topics(&mut self, view: &View) -> Result<(), String> {

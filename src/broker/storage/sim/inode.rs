@@ -80,6 +80,10 @@ impl Inode {
     /// The power is gone: the cache is lost.
     pub(super) fn cut(&mut self, random: &mut Rng) {
         self.durable = self.survivors(random);
+        self.lose_unsynced();
+    }
+
+    pub(super) fn lose_unsynced(&mut self) {
         self.changes.clear();
         self.cached.clone_from(&self.durable);
         let len = self.cached.len() as u64;

@@ -97,11 +97,19 @@ impl Machine {
         }
     }
 
+    pub(super) fn lose_unsynced(&mut self) {
+        self.names.lose_unsynced();
+        for inode in &mut self.inodes {
+            inode.lose_unsynced();
+        }
+    }
+
     pub(super) fn begin_life(&mut self) {
         self.life += 1;
         self.dead = false;
         self.locked = false;
         self.plan = None;
+        self.struck = None;
     }
 
     pub(super) fn note(&mut self, what: &str) {

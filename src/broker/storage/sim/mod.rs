@@ -106,6 +106,11 @@ impl SimDisk {
         machine.begin_life();
     }
 
+    /// As a power cut that keeps nothing but what was synced, without a restart.
+    pub(crate) fn lose_unsynced(&self) {
+        self.machine.lock().lose_unsynced();
+    }
+
     /// The bytes that files may occupy together.
     pub(crate) fn set_capacity(&self, bytes: u64) {
         self.machine.lock().capacity = bytes;

@@ -87,6 +87,10 @@ impl Names {
     pub(super) fn cut(&mut self, random: &mut Rng) {
         let odds = random.u8(..4);
         self.settle(|_| random.u8(..4) < odds);
+        self.lose_unsynced();
+    }
+
+    pub(super) fn lose_unsynced(&mut self) {
         self.changes.clear();
         let orphan = |names: &BTreeMap<String, Node>| {
             let lost = names.keys().find(|path| {
