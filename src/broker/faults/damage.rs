@@ -60,12 +60,16 @@ impl Small {
     }
 }
 
-/// From the first to the last byte that differs.
+/// What was written: what was appended, or from the first to the last byte that differs, rounded up to a frame.
 fn changed(before: &[u8], after: &[u8]) -> Range<usize> {
-    let differs = |place: &usize| before.get(*place).copied().unwrap_or(0) != after[*place];
+    if after.len() != before.len() {
+        return before.len().min(after.len())..after.len();
+    }
+    let differs = |place: &usize| before[*place] != after[*place];
     let first = (0..after.len()).find(differs);
     let last = (0..after.len()).rev().find(differs);
-    first.map_or(0, |first| first)..last.map_or(0, |last| last + 1)
+    // Frames begin at multiples of 64, and a batch may end with zeros.
+    first.unwrap_or(0)..last.map_or(0, |last| (last + 1).next_multiple_of(64))
 }
 
 /// What a look at a damaged log found.

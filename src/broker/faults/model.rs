@@ -33,6 +33,8 @@ pub(super) struct Attempt {
     pub appends: Vec<(At, u128, u32)>,
     pub positions: Vec<(Position, u64)>,
     pub fate: Fate,
+    /// Whether a reader has seen some of it.
+    served: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +184,7 @@ impl Model {
             appends,
             positions,
             fate: Fate::Unknown,
+            served: false,
         });
         self.attempts.len() - 1
     }
@@ -216,6 +219,39 @@ impl Model {
         }
         self.settle(view, &found)?;
         self.check_positions(view)
+    }
+
+    /// Compares a log that waits for space: commits that are not acknowledged yet may be seen in part, and what was
+    /// seen must not go.
+    pub(super) fn check_waiting(&mut self, view: &View) -> Result<(), String> {
+        let mut found = BTreeMap::new();
+        for (name, topic) in &view.topics {
+            for (number, partition) in (0_u32..).zip(&topic.partitions) {
+                self.check_partition(&(name.clone(), number), topic.id, partition, &mut found)?;
+            }
+        }
+        for (attempt, _) in found.keys() {
+            self.attempts[*attempt].served = true;
+        }
+        let durable = self.attempts.iter().enumerate().filter_map(|(number, attempt)| match &attempt.fate {
+            Fate::Durable(bases) => Some((number, attempt, bases)),
+            _ => None,
+        });
+        for (number, attempt, bases) in durable {
+            for (append, ((at, id, count), base)) in attempt.appends.iter().zip(bases).enumerate() {
+                let topic = view.topics.get(&at.0).filter(|topic| topic.id == *id);
+                let start = topic.and_then(|topic| topic.partitions.get(at.1 as usize));
+                let Some(start) = start.map(|partition| partition.log_start) else {
+                    continue;
+                };
+                let wanted = (*base..base + u64::from(*count)).filter(|offset| *offset >= start);
+                let seen = found.get(&(number, append)).map_or(0, Vec::len);
+                if wanted.count() != seen {
+                    return Err(format!("attempt {number}, append {append}: {seen} records of {count}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares a log that has stopped: what is not acknowledged must not be seen, and nothing is settled by it.
@@ -374,6 +410,9 @@ impl Model {
             }
             let appends = attempt.appends.len();
             let gone = missing == appends && appends > 0;
+            if gone && attempt.served {
+                return Err(format!("attempt {number} was served and is gone"));
+            }
             if !gone && missing > 0 {
                 return Err(format!("of attempt {number} only a part is there"));
             }

@@ -137,6 +137,14 @@ impl World {
         }
     }
 
+    /// Compares a log that waits for space: what is durable and not acknowledged yet may be seen in part, and stays.
+    pub(super) fn check_waiting(&mut self) {
+        let view = self.view();
+        if let Err(wrong) = self.model.check_waiting(&view) {
+            panic!("waiting: {wrong}\nlast operations:\n{}", self.disk.recent());
+        }
+    }
+
     /// What the log shows.
     pub(super) fn view(&self) -> View {
         view(self.log.as_ref().expect("the log is open"))
@@ -404,7 +412,8 @@ impl World {
     /// Takes the answers that are there.
     fn harvest(&mut self) {
         for pending in std::mem::take(&mut self.pending) {
-            self.pending.extend(self.harvest_one(pending));
+            let open = self.harvest_one(pending);
+            self.pending.extend(open);
         }
     }
 
