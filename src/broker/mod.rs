@@ -8,6 +8,8 @@ pub mod batch;
 mod checkpoint;
 mod embedded;
 mod error;
+#[cfg(test)]
+mod faults;
 mod fetch;
 mod files;
 mod groups;

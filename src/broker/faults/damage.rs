@@ -25,7 +25,12 @@ impl Small {
         world.settings.segment_bytes = 64 << 10;
         assert!(world.open());
         world.create(&[("orders", 2), ("items", 1)]);
-        world.log.as_mut().expect("open").checkpoint().expect("no fault");
+        world
+            .log
+            .as_mut()
+            .expect("open")
+            .checkpoint()
+            .expect("no fault");
         let mut extents = Vec::new();
         for _ in 0..commits {
             let before = world.disk.files();
@@ -98,14 +103,21 @@ impl Found {
             self.refused += 1;
             return;
         };
-        let missing = missing(&world.model.attempts, &view).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
+        let missing =
+            missing(&world.model.attempts, &view).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
         if missing.is_empty() {
             self.untouched += 1;
             return;
         }
         for (attempt, reported) in &missing {
-            assert!(touched.contains(attempt), "{what}: attempt {attempt} is lost; in the damage: {touched:?}");
-            assert!(*reported || last == Some(*attempt), "{what}: attempt {attempt} is lost without a word");
+            assert!(
+                touched.contains(attempt),
+                "{what}: attempt {attempt} is lost; in the damage: {touched:?}"
+            );
+            assert!(
+                *reported || last == Some(*attempt),
+                "{what}: attempt {attempt} is lost without a word"
+            );
         }
         if missing.iter().all(|(_, reported)| *reported) {
             self.reported += 1;
@@ -146,9 +158,16 @@ fn missing(attempts: &[Attempt], view: &View) -> Result<Vec<(usize, bool)>, Stri
             missing.push((number, reported));
         }
     }
-    let all: usize = view.topics.values().flat_map(|topic| &topic.partitions).map(|partition| partition.records.len()).sum();
+    let all: usize = view
+        .topics
+        .values()
+        .flat_map(|topic| &topic.partitions)
+        .map(|partition| partition.records.len())
+        .sum();
     if all != served {
-        return Err(format!("{all} records are served, {served} of them were written"));
+        return Err(format!(
+            "{all} records are served, {served} of them were written"
+        ));
     }
     Ok(missing)
 }
@@ -193,8 +212,19 @@ fn no_flipped_bit_of_a_journal_is_served_or_loses_more_than_its_entry() {
 #[test]
 fn no_flipped_bit_of_a_segment_is_served_or_loses_more_than_its_batch() {
     let mut small = Small::new(12, 8);
-    small.world.log.as_mut().expect("open").checkpoint().expect("no fault");
-    let found = flip_all(&small, &small.world.disk, |path| path.ends_with(".log"), false);
+    small
+        .world
+        .log
+        .as_mut()
+        .expect("open")
+        .checkpoint()
+        .expect("no fault");
+    let found = flip_all(
+        &small,
+        &small.world.disk,
+        |path| path.ends_with(".log"),
+        false,
+    );
     assert!(found.reported > 100 && found.refused == 0, "{found:?}");
     report(&format!("segment bits flipped: {found:?}"));
 }
@@ -202,33 +232,62 @@ fn no_flipped_bit_of_a_segment_is_served_or_loses_more_than_its_batch() {
 #[test]
 fn a_flipped_bit_of_an_index_changes_nothing() {
     let mut small = Small::new(13, 40);
-    small.world.log.as_mut().expect("open").checkpoint().expect("no fault");
+    small
+        .world
+        .log
+        .as_mut()
+        .expect("open")
+        .checkpoint()
+        .expect("no fault");
     let mut found = Found::default();
     for (path, len) in small.paths(|path| path.ends_with("index")) {
         for bit in 0..len * 8 {
             let disk = small.world.disk.fork();
             disk.damage(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
-            found.look(&small.world, &disk, &BTreeSet::new(), None, &format!("bit {bit} of {path}"));
+            found.look(
+                &small.world,
+                &disk,
+                &BTreeSet::new(),
+                None,
+                &format!("bit {bit} of {path}"),
+            );
         }
     }
-    assert!(found.looks > 50 && found.untouched == found.looks, "{found:?}");
+    assert!(
+        found.looks > 50 && found.untouched == found.looks,
+        "{found:?}"
+    );
     report(&format!("index bits flipped: {found:?}"));
 }
 
 #[test]
 fn a_flipped_bit_of_checkpoint_or_meta_is_refused_or_harmless() {
     let mut small = Small::new(14, 3);
-    small.world.log.as_mut().expect("open").close().expect("no fault");
+    small
+        .world
+        .log
+        .as_mut()
+        .expect("open")
+        .close()
+        .expect("no fault");
     let mut found = Found::default();
     for (path, len) in small.paths(|path| matches!(path, "checkpoint" | "meta" | "clean")) {
         for bit in 0..len * 8 {
             let disk = small.world.disk.fork();
             disk.damage(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
-            found.look(&small.world, &disk, &BTreeSet::new(), None, &format!("bit {bit} of {path}"));
+            found.look(
+                &small.world,
+                &disk,
+                &BTreeSet::new(),
+                None,
+                &format!("bit {bit} of {path}"),
+            );
         }
     }
     assert!(found.refused > 1_000 && found.untouched > 0, "{found:?}");
-    report(&format!("bits of checkpoint, meta and the clean marker flipped: {found:?}"));
+    report(&format!(
+        "bits of checkpoint, meta and the clean marker flipped: {found:?}"
+    ));
 }
 
 #[test]
@@ -253,29 +312,58 @@ fn a_journal_cut_at_any_byte_of_its_last_entry_loses_at_most_that_entry() {
                     }
                 });
                 let touched = BTreeSet::from([last]);
-                found.look(&small.world, &disk, &touched, Some(last), &format!("{path}: {how} {at}"));
+                found.look(
+                    &small.world,
+                    &disk,
+                    &touched,
+                    Some(last),
+                    &format!("{path}: {how} {at}"),
+                );
             }
         }
     }
-    assert!(found.looks > 100 && found.cut > 100 && found.refused == 0, "{found:?}");
-    report(&format!("journal cut at every byte of the last entry: {found:?}"));
+    assert!(
+        found.looks > 100 && found.cut > 100 && found.refused == 0,
+        "{found:?}"
+    );
+    report(&format!(
+        "journal cut at every byte of the last entry: {found:?}"
+    ));
 }
 
 #[test]
 fn a_segment_cut_at_any_byte_loses_what_is_behind_and_says_so() {
     let mut small = Small::new(16, 6);
-    small.world.log.as_mut().expect("open").checkpoint().expect("no fault");
+    small
+        .world
+        .log
+        .as_mut()
+        .expect("open")
+        .checkpoint()
+        .expect("no fault");
     let mut found = Found::default();
     for (path, len) in small.paths(|path| path.ends_with(".log")) {
         for at in 0..len {
             let disk = small.world.disk.fork();
             disk.damage(&path, |bytes| bytes.truncate(at));
-            let behind = small.extents.iter().filter(|(known, range, _)| *known == path && range.end > at);
+            let behind = small
+                .extents
+                .iter()
+                .filter(|(known, range, _)| *known == path && range.end > at);
             let touched = behind.map(|(.., attempt)| *attempt).collect();
-            found.look(&small.world, &disk, &touched, None, &format!("{path} cut at {at}"));
+            found.look(
+                &small.world,
+                &disk,
+                &touched,
+                None,
+                &format!("{path} cut at {at}"),
+            );
         }
     }
-    assert!(found.looks > 300 && found.refused == 0 && found.reported > 300, "{found:?}");
+    assert!(
+        found.looks > 300 && found.refused == 0 && found.reported > 300,
+        "{found:?}"
+    );
     report(&format!("segments cut at every byte: {found:?}"));
 }
 

@@ -1,6 +1,10 @@
 //! A disk that is full for a while: writers wait, readers read, nothing is lost, and work goes on by itself.
 
-use super::{report, sweep::Guard, world::{Driven, World}};
+use super::{
+    report,
+    sweep::Guard,
+    world::{Driven, World},
+};
 use crate::broker::storage::sim::Restart;
 
 /// Actions until the log is surely larger than the disk.
@@ -46,7 +50,9 @@ fn writers_wait_on_a_full_disk_and_go_on_when_space_is_free() {
         world.reopen();
         std::mem::forget(guard);
     }
-    report(&format!("writers waited {waits} times for space, {cuts} of them with a power cut"));
+    report(&format!(
+        "writers waited {waits} times for space, {cuts} of them with a power cut"
+    ));
     assert!(waits > 20 && cuts > 5, "{waits} waits, {cuts} cuts");
 }
 
@@ -93,5 +99,7 @@ fn a_recovery_on_a_full_disk_fails_cleanly_and_succeeds_later() {
         world.reopen();
         std::mem::forget(guard);
     }
-    report(&format!("of 20 recoveries on a full disk {refused} had to wait for space"));
+    report(&format!(
+        "of 20 recoveries on a full disk {refused} had to wait for space"
+    ));
 }

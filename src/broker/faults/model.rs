@@ -75,6 +75,8 @@ pub(super) struct PartitionView {
     pub records: Vec<(u64, Vec<u8>)>,
     /// Offsets that the log refuses to serve.
     pub damage: Vec<Range<u64>>,
+    /// Why reading ended early.
+    pub unreadable: Option<String>,
 }
 
 /// Everything that was promised.
@@ -124,8 +126,14 @@ impl Model {
 
     pub(super) fn created(&mut self, name: &str, id: u128) {
         let topic = self.topics.get_mut(name).expect("it was being created");
-        assert!(topic.id.is_none_or(|known| known == id), "{name} has another id");
-        assert!(!self.deleted.contains(&id), "{name} has the id of a deleted topic");
+        assert!(
+            topic.id.is_none_or(|known| known == id),
+            "{name} has another id"
+        );
+        assert!(
+            !self.deleted.contains(&id),
+            "{name} has the id of a deleted topic"
+        );
         (topic.id, topic.state) = (Some(id), State::Live);
     }
 
@@ -170,7 +178,10 @@ impl Model {
 
     /// Topics that are surely there, with id and partitions.
     pub(super) fn live(&self) -> Vec<(String, u128, u32)> {
-        let live = self.topics.iter().filter(|(_, topic)| topic.state == State::Live);
+        let live = self
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.state == State::Live);
         live.filter_map(|(name, topic)| Some((name.clone(), topic.id?, topic.starts.len() as u32)))
             .collect()
     }
@@ -190,7 +201,11 @@ impl Model {
     }
 
     pub(super) fn acknowledged(&mut self, attempt: usize, bases: Vec<u64>) {
-        assert_eq!(bases.len(), self.attempts[attempt].appends.len(), "a base offset per append");
+        assert_eq!(
+            bases.len(),
+            self.attempts[attempt].appends.len(),
+            "a base offset per append"
+        );
         self.attempts[attempt].fate = Fate::Durable(bases);
     }
 
@@ -233,10 +248,14 @@ impl Model {
         for (attempt, _) in found.keys() {
             self.attempts[*attempt].served = true;
         }
-        let durable = self.attempts.iter().enumerate().filter_map(|(number, attempt)| match &attempt.fate {
-            Fate::Durable(bases) => Some((number, attempt, bases)),
-            _ => None,
-        });
+        let durable =
+            self.attempts
+                .iter()
+                .enumerate()
+                .filter_map(|(number, attempt)| match &attempt.fate {
+                    Fate::Durable(bases) => Some((number, attempt, bases)),
+                    _ => None,
+                });
         for (number, attempt, bases) in durable {
             for (append, ((at, id, count), base)) in attempt.appends.iter().zip(bases).enumerate() {
                 let topic = view.topics.get(&at.0).filter(|topic| topic.id == *id);
@@ -247,7 +266,9 @@ impl Model {
                 let wanted = (*base..base + u64::from(*count)).filter(|offset| *offset >= start);
                 let seen = found.get(&(number, append)).map_or(0, Vec::len);
                 if wanted.count() != seen {
-                    return Err(format!("attempt {number}, append {append}: {seen} records of {count}"));
+                    return Err(format!(
+                        "attempt {number}, append {append}: {seen} records of {count}"
+                    ));
                 }
             }
         }
@@ -270,7 +291,10 @@ impl Model {
         for (name, topic) in &mut self.topics {
             let seen = view.topics.get(name);
             if topic.id.is_none() {
-                creations.entry(topic.creation).or_default().insert(seen.is_some());
+                creations
+                    .entry(topic.creation)
+                    .or_default()
+                    .insert(seen.is_some());
             }
             match (seen, &topic.state) {
                 (None, State::Live) => return Err(format!("topic {name} is gone")),
@@ -291,7 +315,10 @@ impl Model {
                 return Err(format!("topic {name} came out of nowhere"));
             }
         }
-        let unknown = self.topics.iter().filter(|(_, topic)| topic.state == State::Unknown);
+        let unknown = self
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.state == State::Unknown);
         let unknown: Vec<String> = unknown.map(|(name, _)| name.clone()).collect();
         for name in unknown {
             match view.topics.get(&name) {
@@ -311,7 +338,9 @@ impl Model {
             for ((start, maybe), partition) in starts.zip(&seen.partitions) {
                 let seen = partition.log_start;
                 if seen != *start && Some(seen) != *maybe {
-                    return Err(format!("log start of {name} is {seen}, not {start} or {maybe:?}"));
+                    return Err(format!(
+                        "log start of {name} is {seen}, not {start} or {maybe:?}"
+                    ));
                 }
                 (*start, *maybe) = (seen, None);
             }
@@ -327,7 +356,15 @@ impl Model {
         partition: &PartitionView,
         found: &mut BTreeMap<(usize, usize), Vec<(u64, u32)>>,
     ) -> Result<(), String> {
-        let damaged = |offset: u64| partition.damage.iter().find(|range| range.contains(&offset));
+        if let Some(why) = &partition.unreadable {
+            return Err(why.clone());
+        }
+        let damaged = |offset: u64| {
+            partition
+                .damage
+                .iter()
+                .find(|range| range.contains(&offset))
+        };
         let mut next = partition.log_start;
         let mut records = partition.records.iter();
         while next < partition.end {
@@ -336,15 +373,17 @@ impl Model {
                 continue;
             }
             let Some((offset, bytes)) = records.next() else {
-                return Err(format!("nothing at {next}, below the end {}", partition.end));
+                return Err(format!(
+                    "nothing at {next}, below the end {}",
+                    partition.end
+                ));
             };
             if *offset != next {
                 return Err(format!("offset {offset} where {next} must be"));
             }
             next += 1;
-            let place = named(bytes).filter(|(attempt, append, record)| {
-                value(*attempt, *append, *record) == *bytes
-            });
+            let place = named(bytes)
+                .filter(|(attempt, append, record)| value(*attempt, *append, *record) == *bytes);
             let Some((attempt, append, record)) = place else {
                 return Err(format!("at {offset} stands what nobody wrote"));
             };
@@ -354,9 +393,14 @@ impl Model {
                 return Err(format!("at {offset} stands a record of another partition"));
             }
             if tried.is_some_and(|tried| tried.fate == Fate::Gone) {
-                return Err(format!("attempt {attempt}, which was not there, came back at {offset}"));
+                return Err(format!(
+                    "attempt {attempt}, which was not there, came back at {offset}"
+                ));
             }
-            found.entry((attempt, append)).or_default().push((*offset, record));
+            found
+                .entry((attempt, append))
+                .or_default()
+                .push((*offset, record));
         }
         match records.next() {
             Some((offset, _)) => Err(format!("{offset} is served, the end is {}", partition.end)),
@@ -378,7 +422,9 @@ impl Model {
                 let seen = found.get(&(number, append)).map_or(&[][..], Vec::as_slice);
                 let partition = view.topics.get(&at.0).filter(|topic| topic.id == *id);
                 let partition = partition.and_then(|topic| topic.partitions.get(at.1 as usize));
-                let base = seen.first().map(|(offset, record)| offset.wrapping_sub((*record).into()));
+                let base = seen
+                    .first()
+                    .map(|(offset, record)| offset.wrapping_sub((*record).into()));
                 let known = match &attempt.fate {
                     Fate::Durable(bases) => bases.get(append).copied(),
                     _ => None,
@@ -418,7 +464,11 @@ impl Model {
             }
             // A commit of positions alone is settled by the positions.
             if appends > 0 {
-                self.attempts[number].fate = if gone { Fate::Gone } else { Fate::Durable(bases) };
+                self.attempts[number].fate = if gone {
+                    Fate::Gone
+                } else {
+                    Fate::Durable(bases)
+                };
             }
         }
         Ok(())
@@ -443,7 +493,9 @@ impl Model {
             let certain = self.is_certain(key);
             let fits = seen.map_or(!certain, |seen| values.contains(seen));
             if live && !fits {
-                return Err(format!("position of {key:?} is {seen:?}, not one of {values:?}"));
+                return Err(format!(
+                    "position of {key:?} is {seen:?}, not one of {values:?}"
+                ));
             }
         }
         self.settle_positions(view);

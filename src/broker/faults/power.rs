@@ -1,6 +1,10 @@
 //! Power cuts at random moments, recoveries included, under random operations with takeovers.
 
-use super::{prove, report, sweep::Guard, world::{Driven, World}};
+use super::{
+    prove, report,
+    sweep::Guard,
+    world::{Driven, World},
+};
 use crate::broker::storage::sim::{Fault, Restart};
 
 /// Processes that one run goes through.
@@ -24,7 +28,11 @@ fn run(seed: u64, totals: &mut Totals) -> (u64, u64) {
     world.enqueue_create();
     for _ in 0..LIVES {
         live(&mut world);
-        let how = if world.random.u8(..4) == 0 { Restart::Process } else { Restart::Power };
+        let how = if world.random.u8(..4) == 0 {
+            Restart::Process
+        } else {
+            Restart::Power
+        };
         match how {
             Restart::Process => totals.kills += 1,
             Restart::Power => totals.cuts += 1,
@@ -75,7 +83,10 @@ fn live(world: &mut World) {
 }
 
 fn seeds() -> std::ops::Range<u64> {
-    if let Some(seed) = std::env::var("TAPLINE_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    if let Some(seed) = std::env::var("TAPLINE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
         return seed..seed + 1;
     }
     0..if prove() { 2_000 } else { 50 }
@@ -86,12 +97,17 @@ fn power_cuts_lose_no_acknowledged_record_and_take_back_none_that_was_served() {
     let mut totals = Totals::default();
     let seeds = seeds();
     for seed in seeds.clone() {
-        let guard = Guard(format!("seed {seed}; run it alone with TAPLINE_SEED={seed}"));
+        let guard = Guard(format!(
+            "seed {seed}; run it alone with TAPLINE_SEED={seed}"
+        ));
         run(seed, &mut totals);
         std::mem::forget(guard);
     }
     report(&format!("seeds {seeds:?}: {totals:?}"));
-    assert!(totals.cuts > 0 && totals.cuts_in_recovery > 0 && totals.fenced > 0, "{totals:?}");
+    assert!(
+        totals.cuts > 0 && totals.cuts_in_recovery > 0 && totals.fenced > 0,
+        "{totals:?}"
+    );
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn run(seed: u64, fault: Fault, nth: u64, restart: Restart) -> Ended {
 
 /// What a fault must and must not do to a running log.
 fn check_consequence(world: &World, fault: Fault, opened: bool) {
-    let stopped = world.log.as_ref().and_then(crate::broker::log::Log::stopped);
+    let stopped = world
+        .log
+        .as_ref()
+        .and_then(crate::broker::log::Log::stopped);
     match fault {
         // A full disk is waited for, and a short write is gone on with.
         Fault::NoSpace | Fault::ShortWrite => {
@@ -63,7 +66,10 @@ fn check_consequence(world: &World, fault: Fault, opened: bool) {
         }
         // I7.
         Fault::FailedSync => {
-            assert!(!opened || stopped.is_some(), "a failed sync must stop the log");
+            assert!(
+                !opened || stopped.is_some(),
+                "a failed sync must stop the log"
+            );
         }
         Fault::Io | Fault::Crash => {}
     }
@@ -72,11 +78,17 @@ fn check_consequence(world: &World, fault: Fault, opened: bool) {
 /// All is answered; the log survives an orderly end and a power cut, and is as it was.
 fn finish(world: &mut World, restart: Restart) {
     world.disk.clear_fault();
-    assert!(!world.is_waiting() || world.drive() != Driven::Waiting, "something waits without a fault");
+    assert!(
+        !world.is_waiting() || world.drive() != Driven::Waiting,
+        "something waits without a fault"
+    );
     world.check();
     if restart == Restart::Process {
         let closed = world.log.as_mut().map(crate::broker::log::Log::close);
-        assert!(closed.is_some_and(|closed| closed.is_ok()), "an orderly end");
+        assert!(
+            closed.is_some_and(|closed| closed.is_ok()),
+            "an orderly end"
+        );
     }
     world.end(Restart::Power);
     world.reopen();
@@ -97,7 +109,9 @@ fn sweep(fault: Fault) {
         }
     }
     assert!(runs > 20, "{fault:?} struck {runs} times only");
-    report(&format!("{fault:?}: {runs} operations failed, one by one; the last: {last}"));
+    report(&format!(
+        "{fault:?}: {runs} operations failed, one by one; the last: {last}"
+    ));
 }
 
 /// Says which run it was before the panic goes on.
