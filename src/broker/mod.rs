@@ -9,6 +9,8 @@ mod checkpoint;
 mod dump;
 mod embedded;
 mod error;
+#[cfg(test)]
+mod faults;
 mod fetch;
 mod files;
 mod groups;

@@ -9,6 +9,7 @@ use crate::broker::{
     GroupPosition, checkpoint,
     journal::{Failure, Position},
     meta,
+    partition::LOGS,
     storage::Storage,
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};
@@ -147,10 +148,30 @@ impl Log {
     /// Removes files and folders; what cannot be removed now is found and removed by the next start.
     fn remove(&mut self, garbage: Vec<String>) {
         for path in garbage {
+            if self.is_in_use(&path) {
+                continue;
+            }
             self.shared.means.files.forget(&path);
             if let Err(error) = change::remove_path(self.shared.storage(), &path) {
                 tracing::warn!(error = %error, path = %path, "cannot remove a file of the log");
             }
         }
+    }
+
+    /// Whether a segment has this file: a topic that was created again has the folder of its namesake, whose old
+    /// files went away with it.
+    fn is_in_use(&self, path: &str) -> bool {
+        let topics = self.shared.topics.read();
+        let split = path.rsplit_once('/').and_then(|(folder, file)| {
+            let base = file.split_once('.')?.0.parse::<u64>().ok()?;
+            let (name, partition) = folder.rsplit_once('-')?;
+            let name = name.strip_prefix(LOGS)?.strip_prefix('/')?;
+            let partition: usize = partition.parse().ok()?;
+            Some((topics.get(name)?.partitions.get(partition)?, base))
+        });
+        split.is_some_and(|(partition, base)| {
+            let state = partition.state.read();
+            state.segments.iter().any(|segment| segment.base == base)
+        })
     }
 }
