@@ -7,10 +7,15 @@ use tapline_postgres::PostgresSource;
 use tapline_sdk::{Config, Connector, Error, ErrorKind, Scalar};
 
 async fn streamed_once(server: &Postgres, settings: &BTreeMap<String, String>) -> Log {
-    server.execute("create table t (id int primary key); insert into t values (1)").await;
+    server
+        .execute("create table t (id int primary key); insert into t values (1)")
+        .await;
     let log = Log::default();
     let run = log.start(settings);
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     run.stop().await.expect("stops");
     log
 }
@@ -28,10 +33,16 @@ async fn a_missing_slot_is_an_error_that_says_so() {
     let server = Postgres::start().await;
     let settings = settings(&server, &[]);
     let log = streamed_once(&server, &settings).await;
-    server.execute("select pg_drop_replication_slot('tapline_shop')").await;
+    server
+        .execute("select pg_drop_replication_slot('tapline_shop')")
+        .await;
     let error = refused(&log, &settings).await;
     assert_eq!((error.code, error.kind), (Some("TL0303"), ErrorKind::Fatal));
-    assert!(error.context.contains("slot `tapline_shop` is missing"), "{}", error.context);
+    assert!(
+        error.context.contains("slot `tapline_shop` is missing"),
+        "{}",
+        error.context
+    );
     // Forgetting the stream's position reads everything anew.
     log.alter(|offsets| offsets.retain(|partition, _| partition.len() > 1));
     let run = log.start(&settings);
@@ -45,31 +56,45 @@ async fn a_slot_ahead_of_the_stored_position_is_refused_and_when_needed_reads_ag
     let server = Postgres::start().await;
     let settings = settings(&server, &[]);
     let log = streamed_once(&server, &settings).await;
+    server.execute("insert into t values (2)").await;
     server
-        .execute(
-            "insert into t values (2); \
-             select pg_replication_slot_advance('tapline_shop', pg_current_wal_lsn())",
-        )
+        .execute("select pg_replication_slot_advance('tapline_shop', pg_current_wal_lsn())")
         .await;
     let error = refused(&log, &settings).await;
     assert_eq!((error.code, error.kind), (Some("TL0304"), ErrorKind::Fatal));
-    assert!(error.context.contains("ahead of the stored position: stored 0/"), "{}", error.context);
+    assert!(
+        error
+            .context
+            .contains("ahead of the stored position: stored 0/"),
+        "{}",
+        error.context
+    );
     let mut when_needed = settings.clone();
     when_needed.insert("snapshot.mode".to_owned(), "when_needed".to_owned());
     let run = log.start(&when_needed);
     log.until("read again", |entries| entries.len() == 4).await;
     run.stop().await.expect("stops");
-    assert_eq!(log.lines("shop.public.t"), ["r 1 1", "t  ∅", "r 1 1", "r 2 2"]);
+    assert_eq!(
+        log.lines("shop.public.t"),
+        ["r 1 1", "t  ∅", "r 1 1", "r 2 2"]
+    );
 }
 
 #[tokio::test]
 async fn a_lost_slot_is_refused() {
-    let server = Postgres::start_with(&["max_slot_wal_keep_size=1MB", "min_wal_size=32MB", "max_wal_size=32MB"]).await;
+    let server = Postgres::start_with(&[
+        "max_slot_wal_keep_size=1MB",
+        "min_wal_size=32MB",
+        "max_wal_size=32MB",
+    ])
+    .await;
     let settings = settings(&server, &[]);
     let log = streamed_once(&server, &settings).await;
     server.execute("create table filler (v text)").await;
     for _ in 0..5 {
-        server.execute("insert into filler select repeat('x', 1000) from generate_series(1, 20000)").await;
+        server
+            .execute("insert into filler select repeat('x', 1000) from generate_series(1, 20000)")
+            .await;
         server.execute("select pg_switch_wal(); checkpoint").await;
     }
     let error = refused(&log, &settings).await;
@@ -82,7 +107,10 @@ async fn another_cluster_is_refused() {
     let settings = settings(&server, &[]);
     let log = streamed_once(&server, &settings).await;
     log.alter(|offsets| {
-        for (_, offset) in offsets.iter_mut().filter(|(partition, _)| partition.len() == 1) {
+        for (_, offset) in offsets
+            .iter_mut()
+            .filter(|(partition, _)| partition.len() == 1)
+        {
             offset.insert("system".into(), Scalar::Text("42".into()));
         }
     });
@@ -97,13 +125,26 @@ async fn a_slot_in_use_is_waited_for_and_named() {
     let log = streamed_once(&server, &settings).await;
     let first = log.start(&settings);
     let active = "select 1 from pg_replication_slots where active";
-    wait::until("active", async || (!server.rows(active).await.is_empty()).then_some(())).await;
+    wait::until("active", async || {
+        (!server.rows(active).await.is_empty()).then_some(())
+    })
+    .await;
     let other = Log::default();
     log.alter(|own| other.alter(|offsets| offsets.clone_from(own)));
     let error = refused(&other, &settings).await;
-    assert_eq!((error.code, error.kind), (Some("TL0306"), ErrorKind::Disconnected), "{}", error.chain());
+    assert_eq!(
+        (error.code, error.kind),
+        (Some("TL0306"), ErrorKind::Disconnected),
+        "{}",
+        error.chain()
+    );
     assert!(error.context.contains("process "), "{}", error.context);
-    assert!(other.phases().iter().any(|phase| phase.starts_with("waiting for slot \"tapline_shop\"")));
+    assert!(
+        other
+            .phases()
+            .iter()
+            .any(|phase| phase.starts_with("waiting for slot \"tapline_shop\""))
+    );
     assert!(!first.is_over());
     first.stop().await.expect("stops");
 }
@@ -135,13 +176,18 @@ async fn a_slot_that_exists_is_taken_up_where_it_stands() {
              insert into t values (1)",
         )
         .await;
-    server.execute("select pg_create_logical_replication_slot('tapline_shop', 'pgoutput')").await;
-    server.execute("insert into t values (2); delete from t where id = 1").await;
+    server
+        .execute("select pg_create_logical_replication_slot('tapline_shop', 'pgoutput')")
+        .await;
+    server
+        .execute("insert into t values (2); delete from t where id = 1")
+        .await;
     let log = Log::default();
     let run = log.start(&settings(&server, &[]));
     log.until("read", |entries| !entries.is_empty()).await;
     server.execute("insert into t values (3)").await;
-    log.until("streamed", |entries| entries.iter().any(|e| e.key == "3")).await;
+    log.until("streamed", |entries| entries.iter().any(|e| e.key == "3"))
+        .await;
     run.stop().await.expect("stops");
     assert_eq!(log.lines("shop.public.t"), ["r 2 2", "c 3 3"]);
 }
@@ -151,41 +197,74 @@ async fn purge_drops_slot_and_publication() {
     let server = Postgres::start().await;
     let settings = settings(&server, &[]);
     streamed_once(&server, &settings).await;
-    PostgresSource::purge(&Config::new(settings)).await.expect("purges");
-    assert!(server.rows("select 1 from pg_replication_slots").await.is_empty());
+    PostgresSource::purge(&Config::new(settings))
+        .await
+        .expect("purges");
+    assert!(
+        server
+            .rows("select 1 from pg_replication_slots")
+            .await
+            .is_empty()
+    );
     assert!(server.rows("select 1 from pg_publication").await.is_empty());
 }
 
 #[tokio::test]
 async fn modes_read_what_they_say() {
     let server = Postgres::start().await;
-    server.execute("create table t (id int primary key); insert into t values (1)").await;
-    let only = settings(&server, &[("snapshot.mode", "initial_only"), ("topic.prefix", "only")]);
+    server
+        .execute("create table t (id int primary key); insert into t values (1)")
+        .await;
+    let only = settings(
+        &server,
+        &[("snapshot.mode", "initial_only"), ("topic.prefix", "only")],
+    );
     let log = Log::default();
     log.start(&only).end().await.expect("is done");
+    log.until("read", |entries| entries.len() == 1).await;
     assert_eq!(log.lines("only.public.t"), ["r 1 1"]);
     log.start(&only).end().await.expect("is done");
     assert_eq!(log.entries().len(), 1);
-    assert!(server.rows("select 1 from pg_replication_slots").await.is_empty());
+    assert!(
+        server
+            .rows("select 1 from pg_replication_slots")
+            .await
+            .is_empty()
+    );
 
-    let none = settings(&server, &[("snapshot.mode", "no_data"), ("topic.prefix", "none")]);
+    let none = settings(
+        &server,
+        &[("snapshot.mode", "no_data"), ("topic.prefix", "none")],
+    );
     let log = Log::default();
     let run = log.start(&none);
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     server.execute("insert into t values (2)").await;
     log.until("the change", |entries| !entries.is_empty()).await;
     run.stop().await.expect("stops");
     assert_eq!(log.lines("none.public.t"), ["c 2 2"]);
 
-    let always = settings(&server, &[("snapshot.mode", "always"), ("topic.prefix", "always")]);
+    let always = settings(
+        &server,
+        &[("snapshot.mode", "always"), ("topic.prefix", "always")],
+    );
     let log = Log::default();
     let run = log.start(&always);
     log.until("read", |entries| entries.len() == 2).await;
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     run.stop().await.expect("stops");
     server.execute("insert into t values (3)").await;
     let run = log.start(&always);
     log.until("read again", |entries| entries.len() >= 6).await;
     run.stop().await.expect("stops");
-    assert_eq!(&log.lines("always.public.t")[2..], ["t  ∅", "r 1 1", "r 2 2", "r 3 3"]);
+    assert_eq!(
+        &log.lines("always.public.t")[2..],
+        ["t  ∅", "r 1 1", "r 2 2", "r 3 3"]
+    );
 }
