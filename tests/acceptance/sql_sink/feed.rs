@@ -58,7 +58,6 @@ pub fn typed(ty: Type, source: &str) -> Arc<Schema> {
 pub struct Table {
     pub schema: String,
     pub table: String,
-    pub columns: Vec<(String, Arc<Schema>)>,
     pub key: Vec<usize>,
     topic: Arc<str>,
     key_schema: Option<Arc<Schema>>,
@@ -101,10 +100,6 @@ impl Table {
         Self {
             schema: schema.to_owned(),
             table: name.to_owned(),
-            columns: columns
-                .iter()
-                .map(|(name, ty)| ((*name).to_owned(), Arc::clone(ty)))
-                .collect(),
             key: key.to_vec(),
             topic: TOPIC.into(),
             key_schema: (!key.is_empty()).then(|| Schema::structure(key_fields).build()),
