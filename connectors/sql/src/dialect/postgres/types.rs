@@ -187,6 +187,10 @@ pub fn source_type(schema: &Schema) -> Option<String> {
         return Some(text.to_owned());
     }
     let name = schema.parameter(DEBEZIUM_TYPE)?.to_ascii_lowercase();
+    // Debezium says `serial` for an integer with a sequence behind it.
+    if name.ends_with("serial") {
+        return None;
+    }
     let (name, array) = match name.strip_prefix('_') {
         Some(element) => (element, "[]"),
         None => (name.as_str(), ""),
