@@ -3,3 +3,6 @@
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
 pub mod broker;
+pub mod metrics;
+pub mod plugins;
+pub mod worker;
