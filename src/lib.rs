@@ -3,6 +3,8 @@
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
 pub mod broker;
+pub mod config;
 pub mod metrics;
+pub mod pipeline;
 pub mod plugins;
 pub mod worker;

@@ -7,7 +7,7 @@ use super::{
     secrets,
     yaml::{self, Content, Entry, Node},
 };
-use crate::{config::placeholder, plugins::Role};
+use crate::{config::placeholder, worker::ConnectorKind};
 use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue, nearest};
 
@@ -28,13 +28,13 @@ const WORDS: [&str; 7] = [
 /// What a pipeline needs to know of connectors; the registry in production, a fixed list in tests.
 pub trait Catalogue {
     /// The connector that answers to this class, alias or short name.
-    fn info(&self, role: Role, class: &str) -> Option<&'static Info>;
+    fn info(&self, role: ConnectorKind, class: &str) -> Option<&'static Info>;
 
     /// The short names there are.
-    fn shorts(&self, role: Role) -> Vec<&'static str>;
+    fn shorts(&self, role: ConnectorKind) -> Vec<&'static str>;
 
     /// What is wrong with these settings, whose placeholders are resolved.
-    fn check(&self, role: Role, class: &str, settings: &BTreeMap<String, String>) -> Vec<Issue>;
+    fn check(&self, role: ConnectorKind, class: &str, settings: &BTreeMap<String, String>) -> Vec<Issue>;
 }
 
 /// A pipeline file, compiled.
@@ -54,7 +54,7 @@ pub struct Compiled {
     /// `<pipeline>.<part>`.
     pub name: String,
     /// Source or sink.
-    pub role: Role,
+    pub role: ConnectorKind,
     /// The class or short name, as written.
     pub class: String,
     /// The connector's keys.
@@ -237,8 +237,8 @@ impl Compiler<'_> {
     fn parts<'f>(&mut self, entries: &'f [Entry], pipeline: &'f str) -> Vec<Part<'f>> {
         let mut parts: Vec<Part<'f>> = Vec::new();
         for (role, one, several) in [
-            (Role::Source, "source", "sources"),
-            (Role::Sink, "sink", "sinks"),
+            (ConnectorKind::Source, "source", "sources"),
+            (ConnectorKind::Sink, "sink", "sinks"),
         ] {
             let (single, named) = (find(entries, one), find(entries, several));
             if let (Some(_), Some(named)) = (single, named) {
@@ -301,7 +301,7 @@ impl Compiler<'_> {
     }
 
     fn refuse_twins(&mut self, parts: &[Part<'_>]) {
-        let name = |part: &Part<'_>| part.name.unwrap_or(part.role.word()).to_owned();
+        let name = |part: &Part<'_>| part.name.unwrap_or(part::word(part.role)).to_owned();
         for (at, part) in parts.iter().enumerate() {
             let twin = parts.iter().take(at).find(|other| name(other) == name(part));
             if let Some(twin) = twin {
@@ -322,14 +322,14 @@ impl Compiler<'_> {
                 Some(connector) => connector,
                 None => {
                     // A source that cannot be compiled is reported once, not again by every sink that reads from it.
-                    if part.role == Role::Source {
-                        feeds.push(Feed::unknown());
+                    if part.role == ConnectorKind::Source {
+                        feeds.push(Feed::unknown(&part.connector_name()));
                     }
                     continue;
                 }
             };
             self.check(&connector);
-            if part.role == Role::Source {
+            if part.role == ConnectorKind::Source {
                 feeds.push(part::feed(&connector));
             }
             compiled.push(connector);

@@ -1,7 +1,7 @@
-//! `from`: which topics a sink reads. It becomes Kafka Connect's `topics` or `topics.regex`.
+//! `from`: which topics a sink reads. It becomes Kafka Connect's `topics` or `topics.regex`, or our `topics.of`.
 //!
-//! Without `from` a sink reads every data topic of the sources in its file. Where a source renames its topics that
-//! cannot be known, and the file has to say it.
+//! Without `from` a sink reads every data topic of the sources in its file, new ones included. The topic of a table is
+//! known only where no transform renames topics; elsewhere the file has to name topics.
 
 use super::{
     Diagnostic, Place,
@@ -11,8 +11,12 @@ use super::{
 
 const REMEDY: &str = "use `topics: […]`, `tables: […]` or `regex: …`";
 
+const NAME_TOPICS: &str = "name the topics: `from: {topics: […]}` or `from: {regex: …}`";
+
 /// What a sink needs to know of a source in the same file.
 pub(super) struct Feed {
+    /// The source's name as a connector.
+    pub(super) connector: String,
     /// The first part of its topics' names.
     pub(super) prefix: String,
     /// Whether transforms may rename its topics.
@@ -21,8 +25,9 @@ pub(super) struct Feed {
 
 impl Feed {
     /// The feed of a source that was refused: it silences complaints that follow from that.
-    pub(super) fn unknown() -> Self {
+    pub(super) fn unknown(connector: &str) -> Self {
         Self {
+            connector: connector.to_owned(),
             prefix: "unknown".to_owned(),
             renames: false,
         }
@@ -57,13 +62,17 @@ struct Scope<'a> {
 impl Scope<'_> {
     /// Every data topic of this file's sources.
     fn every_topic(&self) -> Result<Setting, Diagnostic> {
-        let prefixes = self.prefixes("what a sink reads by default")?;
-        let names: Vec<String> = prefixes.iter().map(|p| regex::escape(p)).collect();
-        let names = match names.as_slice() {
-            [one] => one.clone(),
-            several => format!("({})", several.join("|")),
-        };
-        Ok(self.setting("topics.regex", format!(r"{names}\..+")))
+        self.need_sources("what a sink reads by default")?;
+        let sources: Vec<&str> = self.feeds.iter().map(|feed| &*feed.connector).collect();
+        Ok(self.setting("topics.of", sources.join(",")))
+    }
+
+    fn need_sources(&self, what: &str) -> Result<(), Diagnostic> {
+        if !self.feeds.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("{what} cannot be known: this file has no source");
+        Err(self.refuse(&problem, NAME_TOPICS))
     }
 
     fn chosen(&self, entries: &[Entry]) -> Result<Setting, Diagnostic> {
@@ -98,14 +107,10 @@ impl Scope<'_> {
     }
 
     fn prefixes(&self, what: &str) -> Result<Vec<&str>, Diagnostic> {
-        let help = "name the topics: `from: {topics: […]}` or `from: {regex: …}`";
-        if self.feeds.is_empty() {
-            let problem = format!("{what} cannot be known: this file has no source");
-            return Err(self.refuse(&problem, help));
-        }
+        self.need_sources(what)?;
         if self.feeds.iter().any(|feed| feed.renames) {
             let problem = format!("{what} cannot be known: a source's transforms may rename topics");
-            return Err(self.refuse(&problem, help));
+            return Err(self.refuse(&problem, NAME_TOPICS));
         }
         let prefixes = self.feeds.iter().map(|feed| feed.prefix.as_str());
         Ok(prefixes.collect())

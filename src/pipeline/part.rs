@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::placeholder::{self, Part as Text},
-    plugins::Role,
+    worker::ConnectorKind,
 };
 use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue, Kind, nearest};
@@ -26,7 +26,7 @@ const SLOT_NAME_LEN_MAX: usize = 63;
 
 /// A part before it is compiled.
 pub(super) struct Part<'f> {
-    pub(super) role: Role,
+    pub(super) role: ConnectorKind,
     pub(super) pipeline: &'f str,
     /// `None` for the one unnamed `source:` or `sink:`.
     pub(super) name: Option<&'f str>,
@@ -75,8 +75,8 @@ impl Part<'_> {
         }
         let place = entry.map_or(self.place, |entry| entry.value.place);
         let help = match self.role {
-            Role::Source => "name the source: `connector: postgres`",
-            Role::Sink => "name the sink: `connector: sql`",
+            ConnectorKind::Source => "name the source: `connector: postgres`",
+            ConnectorKind::Sink => "name the sink: `connector: sql`",
         };
         problems.push(
             Diagnostic::new("TL0109", place, format!("{} names no connector", self.path))
@@ -94,7 +94,7 @@ impl Part<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are: {}", known.join(", ")),
         };
-        let role = self.role.word();
+        let role = word(self.role);
         Diagnostic::new("TL0109", place, format!("there is no {role} connector `{class}`"))
             .at(format!("{}.connector", self.path))
             .help(help)
@@ -159,19 +159,19 @@ impl Part<'_> {
         let topics = |setting: &&Setting| matches!(&*setting.key, "topics" | "topics.regex");
         let own = settings.iter().find(topics);
         match (self.role, from, own) {
-            (Role::Source, None, _) | (Role::Sink, None, Some(_)) => {}
-            (Role::Source, Some(entry), _) => {
+            (ConnectorKind::Source, None, _) | (ConnectorKind::Sink, None, Some(_)) => {}
+            (ConnectorKind::Source, Some(entry), _) => {
                 let problem = "from belongs to a sink: a source reads another system";
                 let problem = Diagnostic::new("TL0113", entry.place, problem);
                 let help = "remove it, or list tables with the connector's own keys";
                 problems.push(problem.at(self.path_of("from")).help(help));
             }
-            (Role::Sink, Some(entry), Some(own)) => {
+            (ConnectorKind::Sink, Some(entry), Some(own)) => {
                 let message = format!("from and {} both name topics", own.key);
                 let problem = Diagnostic::new("TL0113", entry.place, message);
                 problems.push(problem.at(self.path_of("from")).help("keep `from`"));
             }
-            (Role::Sink, entry, None) => {
+            (ConnectorKind::Sink, entry, None) => {
                 match from::compile(entry, self.place, &self.path, feeds) {
                     Ok(setting) => settings.push(setting),
                     Err(problem) => problems.push(problem),
@@ -224,8 +224,9 @@ impl Part<'_> {
         }
     }
 
-    fn connector_name(&self) -> String {
-        format!("{}.{}", self.pipeline, self.name.unwrap_or(self.role.word()))
+    /// `<pipeline>.<part>`.
+    pub(super) fn connector_name(&self) -> String {
+        format!("{}.{}", self.pipeline, self.name.unwrap_or(word(self.role)))
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -239,6 +240,14 @@ impl Part<'_> {
             place: self.place,
             value_place: self.place,
         }
+    }
+}
+
+/// The word for a kind; it also names the one unnamed part of that kind.
+pub(super) fn word(kind: ConnectorKind) -> &'static str {
+    match kind {
+        ConnectorKind::Source => "source",
+        ConnectorKind::Sink => "sink",
     }
 }
 
@@ -261,6 +270,7 @@ pub(super) fn feed(source: &Compiled) -> Feed {
     Feed {
         renames: prefix.is_none() || text("transforms").is_some_and(|chain| !chain.is_empty()),
         prefix: prefix.unwrap_or_default(),
+        connector: source.name.clone(),
     }
 }
 

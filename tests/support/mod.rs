@@ -1,7 +1,10 @@
-//! What tests share: private servers, waiting on a condition.
+//! What tests share: private servers, a write load, comparing databases, waiting on a condition.
 //!
 //! Never a mock of what users run, never a bare sleep.
 
+pub mod compare;
 pub mod postgres;
 pub mod process;
+pub mod shop;
 pub mod wait;
+pub mod worker;

@@ -133,12 +133,7 @@ impl Postgres {
 
     /// Runs statements, several separated by semicolons, in database `postgres`.
     pub async fn execute(&self, sql: &str) {
-        let mut connection = self.connect().await;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
-            .execute(&mut connection)
-            .await
-            .unwrap_or_else(|error| panic!("{error} in: {sql}"));
-        connection.close().await.expect("connection closes");
+        execute(&self.url("postgres"), sql).await;
     }
 
     /// The rows of a query as text, columns joined by `|`, NULL as `∅`.
@@ -147,11 +142,7 @@ impl Postgres {
             "select coalesce((select string_agg(coalesce(v, '∅'), '|' order by n) \
              from json_each_text(row_to_json(q)) with ordinality as j(k, v, n)), '') from ({sql}) q"
         );
-        let mut connection = self.connect().await;
-        sqlx::query_scalar(sqlx::AssertSqlSafe(wrapped))
-            .fetch_all(&mut connection)
-            .await
-            .unwrap_or_else(|error| panic!("{error} in: {sql}"))
+        text_rows(&mut self.connect().await, &wrapped).await
     }
 
     /// The server's log so far.
@@ -189,6 +180,35 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A connection to this URL.
+pub async fn connect(url: &str) -> PgConnection {
+    let options: PgConnectOptions = url.parse().expect("a URL of our own parses");
+    // Servers may have other time zones; what is compared as text must not depend on them.
+    let options = options.options([("timezone", "UTC")]);
+    options
+        .connect()
+        .await
+        .unwrap_or_else(|error| panic!("cannot connect to {url}: {error}"))
+}
+
+/// Runs statements, several separated by semicolons.
+pub async fn execute(url: &str, sql: &str) {
+    let mut connection = connect(url).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap_or_else(|error| panic!("{error} in: {sql}"));
+    connection.close().await.expect("connection closes");
+}
+
+/// The rows of a query that returns one column of text.
+pub async fn text_rows(connection: &mut PgConnection, sql: &str) -> Vec<String> {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+        .fetch_all(connection)
+        .await
+        .unwrap_or_else(|error| panic!("{error} in: {sql}"))
 }
 
 /// The server programs: `TAPLINE_TEST_POSTGRES_BIN`, or the newest of Debian's packages.

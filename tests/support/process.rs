@@ -82,3 +82,18 @@ pub fn unprivileged(program: &std::path::Path) -> Command {
         Command::new(program)
     }
 }
+
+/// Whether the long profile of the proofs is asked for (`make prove`).
+pub fn proving() -> bool {
+    std::env::var_os("TAPLINE_PROVE").is_some()
+}
+
+/// The seed of a random test: `TAPLINE_SEED`, or a new one, printed so that it can be given again.
+pub fn seed(test: &str) -> u64 {
+    let given = std::env::var("TAPLINE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(1..1 << 32));
+    eprintln!("{test}: TAPLINE_SEED={seed}");
+    seed
+}

@@ -12,16 +12,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// After [`DEADLINE`], naming `what`.
-pub async fn until<T, F>(what: &str, mut condition: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
-    let end = Instant::now() + DEADLINE;
+pub async fn until<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = within(DEADLINE, condition).await;
+    found.unwrap_or_else(|| panic!("waited {DEADLINE:?} in vain: {what}"))
+}
+
+/// Looks until `condition` gives something, or so much time has passed.
+pub async fn within<T>(time: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + time;
     loop {
-        if let Some(found) = condition().await {
+        let found = condition().await;
+        if found.is_some() || Instant::now() > end {
             return found;
         }
-        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain: {what}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

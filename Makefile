@@ -1,0 +1,35 @@
+# The commands of README.md. Every target installs what it needs through scripts/setup.
+.PHONY: demo test prove bench lint docs setup dist
+
+# One Postgres into another under load, the worker killed three times, every row compared.
+demo: setup
+	cargo build --release --workspace --locked
+	cargo run --release --locked --example demo -- target/release/tapline
+
+# Every test, with real servers; the long proofs in their quick profile.
+test: setup
+	cargo test --workspace --locked
+
+# The long proofs in full: 200 kills, 2,000 power cuts, Kafka's own tools over our segments.
+prove: setup
+	scripts/setup kafka
+	cargo build --release --workspace --locked
+	TAPLINE_PROVE=1 cargo test --release --workspace --locked -- --nocapture --test-threads=1 prove
+
+# Speed as ratios to peers in one run.
+bench: setup
+	cargo build --release --workspace --locked
+	cargo bench --locked --bench throughput
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+dist:
+	cargo build --profile dist --locked
+
+setup:
+	@scripts/setup

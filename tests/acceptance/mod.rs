@@ -1,0 +1,3 @@
+//! What a user relies on, through the real binary and real servers.
+
+mod every_type;

@@ -1,0 +1,205 @@
+//! Two accounts of the same changes: what Postgres' own `test_decoding` says was committed, and what our log holds.
+
+use crate::support::{
+    postgres::{connect, execute, text_rows},
+    worker::Worker,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One change of a row: transaction, operation, key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub xid: u32,
+    pub op: char,
+    pub key: String,
+}
+
+/// The changes of each table in commit order, with the end of their transaction's commit record.
+pub type Account = BTreeMap<String, Vec<(Change, u64)>>;
+
+/// Creates the slot whose account [`committed`] gives.
+pub async fn open(url: &str) {
+    execute(
+        url,
+        "select pg_create_logical_replication_slot('ledger', 'test_decoding')",
+    )
+    .await;
+}
+
+/// What was committed since [`open`], by `test_decoding`. `keys` names each table's key columns.
+pub async fn committed(url: &str, keys: &[(&str, &[&str])]) -> Account {
+    let sql = "select (lsn - '0/0')::text || ' ' || xid::text || ' ' || data from \
+               pg_logical_slot_get_changes('ledger', null, null, 'skip-empty-xacts', '1')";
+    let mut account = Account::new();
+    let mut open: Vec<(String, Change)> = Vec::new();
+    for row in text_rows(&mut connect(url).await, sql).await {
+        let (lsn, rest) = row.split_once(' ').expect("a row has an LSN");
+        let (xid, data) = rest.split_once(' ').expect("a row has a transaction");
+        if data.starts_with("COMMIT") {
+            let end = lsn.parse().expect("an LSN is a number");
+            for (table, change) in open.drain(..) {
+                account.entry(table).or_default().push((change, end));
+            }
+        } else if let Some(text) = data.strip_prefix("table public.") {
+            let xid = xid.parse().expect("a transaction id is a number");
+            changes(text, xid, keys, &mut open);
+        }
+    }
+    account
+}
+
+/// `orders: INSERT: id[bigint]:5 …`; a key change counts as a delete and a create, as in Debezium's events.
+fn changes(text: &str, xid: u32, keys: &[(&str, &[&str])], into: &mut Vec<(String, Change)>) {
+    let (table, rest) = text.split_once(": ").expect("a change names its table");
+    let (op, tuple) = rest.split_once(": ").expect("a change names its operation");
+    if op == "TRUNCATE" {
+        for table in table
+            .split(", ")
+            .map(|name| name.trim_start_matches("public."))
+        {
+            into.push((
+                table.to_owned(),
+                Change {
+                    xid,
+                    op: 't',
+                    key: String::new(),
+                },
+            ));
+        }
+        return;
+    }
+    let columns = keys
+        .iter()
+        .find(|(name, _)| *name == table)
+        .map_or(&[][..], |(_, columns)| columns);
+    let mut push = |op, tuple: &str| {
+        let values: Vec<String> = columns
+            .iter()
+            .map(|column| value_of(tuple, column))
+            .collect();
+        into.push((
+            table.to_owned(),
+            Change {
+                xid,
+                op,
+                key: values.join("/"),
+            },
+        ));
+    };
+    let images = tuple
+        .strip_prefix("old-key: ")
+        .and_then(|both| both.split_once(" new-tuple: "));
+    match (op, images) {
+        ("INSERT", _) => push('c', tuple),
+        ("DELETE", _) => push('d', tuple),
+        ("UPDATE", Some((old, new))) if !columns.is_empty() => {
+            push('d', old);
+            push('c', new);
+        }
+        ("UPDATE", _) => push('u', tuple),
+        other => panic!("test_decoding says {other:?}"),
+    }
+}
+
+/// The value of `column[type]:value` in a tuple, unquoted; keys of the shop hold no quotes.
+fn value_of(tuple: &str, column: &str) -> String {
+    let start = tuple
+        .find(&format!("{column}["))
+        .expect("a key column is in the tuple");
+    let (_, value) = tuple[start..]
+        .split_once("]:")
+        .expect("a value follows its type");
+    match value.strip_prefix('\'') {
+        Some(quoted) => quoted.split('\'').next().unwrap_or_default().to_owned(),
+        None => value.split(' ').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What the log holds of a table's changes, read through the running worker; snapshot rows and tombstones apart.
+/// Also checks what must hold of every log: offsets without gap, commit order.
+pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
+    let (text, fine) = worker.command(&["consume", topic, "--from", "0"]);
+    assert!(fine, "{text}");
+    let mut changes = Vec::new();
+    let mut last_commit = 0;
+    for (number, line) in text.lines().enumerate() {
+        let record: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        assert_eq!(record["offset"], number, "a gap in {topic}: {line}");
+        let value = &record["value"];
+        let streamed = matches!(value["source"]["snapshot"].as_str(), None | Some("false"));
+        if value.is_null() || !streamed {
+            continue;
+        }
+        let commit = sequence_commit(value);
+        assert!(
+            commit >= last_commit,
+            "{topic} is not in commit order at {line}"
+        );
+        last_commit = commit;
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let key: Vec<String> = keys
+            .iter()
+            .map(|column| text(&record["key"][*column]))
+            .collect();
+        let op = value["op"]
+            .as_str()
+            .and_then(|op| op.chars().next())
+            .expect("a change has an operation");
+        let xid = value["source"]["txId"]
+            .as_u64()
+            .expect("a streamed change has a transaction");
+        let xid = u32::try_from(xid & 0xffff_ffff).expect("32 bits fit");
+        let key = if op == 't' {
+            String::new()
+        } else {
+            key.join("/")
+        };
+        changes.push(Change { xid, op, key });
+    }
+    changes
+}
+
+/// The commit LSN is the transaction's id in the log.
+fn sequence_commit(value: &Value) -> u64 {
+    let sequence = value["source"]["sequence"].as_str().unwrap_or("[null]");
+    let parsed: Value = serde_json::from_str(sequence).expect("sequence is a JSON array");
+    parsed[0]
+        .as_str()
+        .and_then(|lsn| lsn.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Holds the two accounts of one table against each other. The log may lack a beginning that its snapshot holds:
+/// transactions that ended before `snapshot_done`.
+pub fn compare(
+    table: &str,
+    committed: &[(Change, u64)],
+    logged: &[Change],
+    snapshot_done: u64,
+) -> String {
+    let Some(skipped) = committed.len().checked_sub(logged.len()) else {
+        return format!(
+            "{table}: {} changes committed, {} in the log: some twice\n",
+            committed.len(),
+            logged.len()
+        );
+    };
+    if let Some((change, end)) = committed[..skipped].last()
+        && *end > snapshot_done
+    {
+        return format!(
+            "{table}: {skipped} changes lost, up to {change:?} of the commit at {end}\n"
+        );
+    }
+    let pairs = committed[skipped..].iter().zip(logged).enumerate();
+    match pairs.into_iter().find(|(_, ((a, _), b))| a != *b) {
+        Some((at, ((a, _), b))) => format!("{table}: change {at} is {a:?}, in the log {b:?}\n"),
+        None => String::new(),
+    }
+}

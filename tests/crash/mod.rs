@@ -1,0 +1,5 @@
+//! The real binary and its neighbours killed at random moments; what they hold afterwards is checked.
+
+mod kills;
+mod ledger;
+mod memory;
