@@ -104,7 +104,8 @@ pub fn resolve(text: &str) -> Result<String, (String, String)> {
                 resolved.push('}');
             }
             Part::Unclosed => {
-                let remedy = "close it with `}`; a text that really holds `${` goes into a variable";
+                let remedy =
+                    "close it with `}`; a text that really holds `${` goes into a variable";
                 return Err(("has `${` without `}`".to_owned(), remedy.to_owned()));
             }
         }
@@ -186,7 +187,10 @@ fn split_property(line: &str) -> (&str, &str) {
     });
     let (key, rest) = line.split_at(end.unwrap_or(line.len()));
     let rest = rest.trim_start();
-    (key, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start())
+    (
+        key,
+        rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start(),
+    )
 }
 
 fn unescape(text: &str) -> String {
@@ -205,7 +209,10 @@ fn unescape(text: &str) -> String {
             Some('u') => {
                 let code: String = characters.by_ref().take(4).collect();
                 let code = u32::from_str_radix(&code, 16).ok();
-                plain.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
+                plain.push(
+                    code.and_then(char::from_u32)
+                        .unwrap_or(char::REPLACEMENT_CHARACTER),
+                );
             }
             Some(other) => plain.push(other),
             None => {}
@@ -257,6 +264,9 @@ mod tests {
     fn properties_follow_javas_rules() {
         let found = properties("a=1\nb : two words \n  ! no\nc\\=d = x\\\n   y\ne\n");
         let found: Vec<(&str, &str)> = found.iter().map(|(k, v)| (&**k, &**v)).collect();
-        assert_eq!(found, [("a", "1"), ("b", "two words "), ("c=d", "xy"), ("e", "")]);
+        assert_eq!(
+            found,
+            [("a", "1"), ("b", "two words "), ("c=d", "xy"), ("e", "")]
+        );
     }
 }

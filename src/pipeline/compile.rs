@@ -34,7 +34,12 @@ pub trait Catalogue {
     fn shorts(&self, role: ConnectorKind) -> Vec<&'static str>;
 
     /// What is wrong with these settings, whose placeholders are resolved.
-    fn check(&self, role: ConnectorKind, class: &str, settings: &BTreeMap<String, String>) -> Vec<Issue>;
+    fn check(
+        &self,
+        role: ConnectorKind,
+        class: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Vec<Issue>;
 }
 
 /// A pipeline file, compiled.
@@ -133,10 +138,20 @@ fn name_taken(file: &str, text: &str, other: &Pipeline) -> Report {
         Content::Map(entries) => find(entries, "name").map(|entry| entry.value.place),
         _ => None,
     });
-    let message = format!("the name `{}` belongs to {} already", other.name, other.file);
+    let message = format!(
+        "the name `{}` belongs to {} already",
+        other.name, other.file
+    );
     let problem = Diagnostic::new("TL0106", place.unwrap_or(Place::START), message);
-    let problem = problem.at("name").help("give each pipeline a name of its own");
-    Report::new(file, text, secrets::places(root.as_ref(), text), vec![problem])
+    let problem = problem
+        .at("name")
+        .help("give each pipeline a name of its own");
+    Report::new(
+        file,
+        text,
+        secrets::places(root.as_ref(), text),
+        vec![problem],
+    )
 }
 
 struct Compiler<'c> {
@@ -193,11 +208,15 @@ impl Compiler<'_> {
                 entry.map(|entry| entry.value.place),
                 format!("version `{text}` is unknown to this tapline"),
             ),
-            Some(_) => (entry.map(|entry| entry.place), "version is no number".to_owned()),
+            Some(_) => (
+                entry.map(|entry| entry.place),
+                "version is no number".to_owned(),
+            ),
             None => (None, "version is missing".to_owned()),
         };
         let problem = Diagnostic::new("TL0105", place.unwrap_or(Place::START), message);
-        self.problems.push(problem.at("version").help("write `version: 1`"));
+        self.problems
+            .push(problem.at("version").help("write `version: 1`"));
     }
 
     fn name(&mut self, entries: &[Entry]) -> Option<String> {
@@ -215,7 +234,8 @@ impl Compiler<'_> {
             _ => {
                 let message = format!("name is {}", entry.value.shape());
                 let problem = Diagnostic::new("TL0106", entry.place, message);
-                self.problems.push(problem.at("name").help("write `name: shop`"));
+                self.problems
+                    .push(problem.at("name").help("write `name: shop`"));
                 None
             }
         }
@@ -303,7 +323,10 @@ impl Compiler<'_> {
     fn refuse_twins(&mut self, parts: &[Part<'_>]) {
         let name = |part: &Part<'_>| part.name.unwrap_or(part::word(part.role)).to_owned();
         for (at, part) in parts.iter().enumerate() {
-            let twin = parts.iter().take(at).find(|other| name(other) == name(part));
+            let twin = parts
+                .iter()
+                .take(at)
+                .find(|other| name(other) == name(part));
             if let Some(twin) = twin {
                 let line = twin.place.line;
                 let message = format!("the name `{}` is taken on line {line}", name(part));
@@ -318,15 +341,13 @@ impl Compiler<'_> {
         let mut compiled: Vec<Compiled> = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
         for part in parts {
-            let connector = match part.compile(self.catalogue, &feeds, &mut self.problems) {
-                Some(connector) => connector,
-                None => {
-                    // A source that cannot be compiled is reported once, not again by every sink that reads from it.
-                    if part.role == ConnectorKind::Source {
-                        feeds.push(Feed::unknown(&part.connector_name()));
-                    }
-                    continue;
+            let compiled_part = part.compile(self.catalogue, &feeds, &mut self.problems);
+            let Some(connector) = compiled_part else {
+                // A source that cannot be compiled is reported once, not again by every sink that reads from it.
+                if part.role == ConnectorKind::Source {
+                    feeds.push(Feed::unknown(&part.connector_name()));
                 }
+                continue;
             };
             self.check(&connector);
             if part.role == ConnectorKind::Source {
@@ -337,22 +358,24 @@ impl Compiler<'_> {
         compiled
     }
 
+    /// What the connector objects to, keys apart that were reported already: a value that was refused is not missing.
     fn check(&mut self, part: &Compiled) {
-        match placeholder::resolve_all(&part.settings) {
+        let found = match placeholder::resolve_all(&part.settings) {
             Ok(settings) => {
                 let issues = self.catalogue.check(part.role, &part.class, &settings);
-                self.problems.extend(part::objections(part, issues, "TL0110"));
+                part::objections(part, issues, "TL0110")
             }
-            // `${` without `}` was reported with its place already.
-            Err(issues) => {
-                let missing = part::objections(part, issues, "TL0111");
-                let known = |problem: &Diagnostic| {
-                    !self.problems.iter().any(|p| p.path == problem.path && p.code == "TL0111")
-                };
-                let missing: Vec<_> = missing.into_iter().filter(known).collect();
-                self.problems.extend(missing);
-            }
-        }
+            Err(issues) => part::objections(part, issues, "TL0111"),
+        };
+        let known: Vec<String> = self
+            .problems
+            .iter()
+            .map(|known| known.path.clone())
+            .collect();
+        let new = found
+            .into_iter()
+            .filter(|problem| !known.contains(&problem.path));
+        self.problems.extend(new);
     }
 }
 

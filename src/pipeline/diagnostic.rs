@@ -111,7 +111,11 @@ impl Report {
             help,
         } = problem;
         let Place { line, column, .. } = place;
-        write!(out, "error[{code}]: {message}  --> {}:{line}:{column}", self.file)?;
+        write!(
+            out,
+            "error[{code}]: {message}  --> {}:{line}:{column}",
+            self.file
+        )?;
         if !path.is_empty() {
             write!(out, "  {path}")?;
         }
@@ -149,7 +153,10 @@ impl Report {
         };
         let marked = |column: usize| (place.column..place.column + place.len).contains(&column);
         let first = place.column.saturating_sub(SNIPPET_CHARS_MAX / 2).max(1);
-        for (column, character) in (1..).zip(line.chars()).skip(first - 1).take(SNIPPET_CHARS_MAX)
+        for (column, character) in (1..)
+            .zip(line.chars())
+            .skip(first - 1)
+            .take(SNIPPET_CHARS_MAX)
         {
             let mark = if marked(column) { "^" } else { " " };
             match secret_at(column) {
@@ -159,7 +166,11 @@ impl Report {
                 }
                 Some(_) => {}
                 None => {
-                    shown.push(if character.is_control() { ' ' } else { character });
+                    shown.push(if character.is_control() {
+                        ' '
+                    } else {
+                        character
+                    });
                     marks.push_str(mark);
                 }
             }

@@ -53,7 +53,13 @@ impl Flat<'_> {
         let text = match &value.content {
             Content::Refused => return,
             Content::Map(entries) if entries.is_empty() => {
-                return self.report("TL0108", place, &key, "has no value", "give it a value, or remove the key");
+                return self.report(
+                    "TL0108",
+                    place,
+                    &key,
+                    "has no value",
+                    "give it a value, or remove the key",
+                );
             }
             Content::Map(entries) => {
                 for entry in entries {
@@ -89,16 +95,34 @@ impl Flat<'_> {
             match &item.content {
                 Content::Scalar(text) if text.contains(',') => {
                     let help = "make it two items; a regular expression can write [,] as \\x2c";
-                    self.report("TL0108", item.place, key, "has a list item with a comma", help);
+                    self.report(
+                        "TL0108",
+                        item.place,
+                        key,
+                        "has a list item with a comma",
+                        help,
+                    );
                 }
                 Content::Scalar(text) if text.trim().is_empty() => {
-                    self.report("TL0108", item.place, key, "has an empty list item", "remove the item");
+                    self.report(
+                        "TL0108",
+                        item.place,
+                        key,
+                        "has an empty list item",
+                        "remove the item",
+                    );
                 }
                 Content::Scalar(text) => texts.push(text.as_str()),
                 Content::Refused => {}
                 _ => {
                     let problem = format!("has {} as a list item", item.shape());
-                    self.report("TL0108", item.place, key, &problem, "a list holds plain values");
+                    self.report(
+                        "TL0108",
+                        item.place,
+                        key,
+                        &problem,
+                        "a list holds plain values",
+                    );
                 }
             }
         }

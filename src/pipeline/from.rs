@@ -109,7 +109,8 @@ impl Scope<'_> {
     fn prefixes(&self, what: &str) -> Result<Vec<&str>, Diagnostic> {
         self.need_sources(what)?;
         if self.feeds.iter().any(|feed| feed.renames) {
-            let problem = format!("{what} cannot be known: a source's transforms may rename topics");
+            let problem =
+                format!("{what} cannot be known: a source's transforms may rename topics");
             return Err(self.refuse(&problem, NAME_TOPICS));
         }
         let prefixes = self.feeds.iter().map(|feed| feed.prefix.as_str());

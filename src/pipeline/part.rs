@@ -95,9 +95,13 @@ impl Part<'_> {
             None => format!("there are: {}", known.join(", ")),
         };
         let role = word(self.role);
-        Diagnostic::new("TL0109", place, format!("there is no {role} connector `{class}`"))
-            .at(format!("{}.connector", self.path))
-            .help(help)
+        Diagnostic::new(
+            "TL0109",
+            place,
+            format!("there is no {role} connector `{class}`"),
+        )
+        .at(format!("{}.connector", self.path))
+        .help(help)
     }
 
     fn refuse_reserved(&self, settings: &[Setting], problems: &mut Vec<Diagnostic>) {
@@ -122,7 +126,10 @@ impl Part<'_> {
         problems: &mut Vec<Diagnostic>,
     ) {
         let (prefix, slot) = match self.name {
-            None => (self.pipeline.to_owned(), format!("tapline_{}", self.pipeline)),
+            None => (
+                self.pipeline.to_owned(),
+                format!("tapline_{}", self.pipeline),
+            ),
             Some(part) => (
                 format!("{}.{part}", self.pipeline),
                 format!("tapline_{}_{part}", self.pipeline),
@@ -253,7 +260,9 @@ pub(super) fn word(kind: ConnectorKind) -> &'static str {
 
 fn unknown_placeholder(name: &str) -> (String, String) {
     let shouted = !name.is_empty()
-        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        && name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     let help = if shouted {
         format!("an environment variable is `${{env:{name}}}`")
     } else {
@@ -275,7 +284,11 @@ pub(super) fn feed(source: &Compiled) -> Feed {
 }
 
 /// What the connector objects to, at the lines of the keys it objects to.
-pub(super) fn objections(part: &Compiled, issues: Vec<Issue>, code: &'static str) -> Vec<Diagnostic> {
+pub(super) fn objections(
+    part: &Compiled,
+    issues: Vec<Issue>,
+    code: &'static str,
+) -> Vec<Diagnostic> {
     let places: &BTreeMap<String, Place> = &part.places;
     let issues = issues.into_iter().map(|issue| {
         let place = places.get(&issue.key).copied().unwrap_or(part.place);
@@ -287,7 +300,9 @@ pub(super) fn objections(part: &Compiled, issues: Vec<Issue>, code: &'static str
                 format!("{}.{}", part.path, issue.key),
             )
         };
-        Diagnostic::new(code, place, message).at(path).help(issue.remedy)
+        Diagnostic::new(code, place, message)
+            .at(path)
+            .help(issue.remedy)
     });
     issues.collect()
 }

@@ -31,7 +31,9 @@ pub(super) fn is_secret_key(key: &str) -> bool {
 /// Whether a text holds a password of its own, as `postgres://user:password@host` does.
 fn holds_password(text: &str) -> bool {
     let after_scheme = text.split_once("://").map(|(_, rest)| rest);
-    let user = after_scheme.and_then(|rest| rest.rsplit_once('@')).map(|(user, _)| user);
+    let user = after_scheme
+        .and_then(|rest| rest.rsplit_once('@'))
+        .map(|(user, _)| user);
     user.is_some_and(|user| user.contains(':')) || text.contains("password=")
 }
 

@@ -47,7 +47,9 @@ impl Quantity {
     /// Which units there are.
     pub(super) fn remedy(self) -> &'static str {
         match self {
-            Self::Duration => "write a whole number of milliseconds, or a unit: 500ms, 30s, 5min, 2h, 3d, 1w",
+            Self::Duration => {
+                "write a whole number of milliseconds, or a unit: 500ms, 30s, 5min, 2h, 3d, 1w"
+            }
             Self::Size => "write a whole number of bytes, or a unit: 64KiB, 20MiB, 1GiB, 5GB",
         }
     }
@@ -114,8 +116,14 @@ mod tests {
 
     #[test]
     fn only_names_that_say_so_count_time_or_space() {
-        assert_eq!(Quantity::of_key("errors.retry.delay.max.ms"), Some(Quantity::Duration));
-        assert_eq!(Quantity::of_key("max.queue.size.in.bytes"), Some(Quantity::Size));
+        assert_eq!(
+            Quantity::of_key("errors.retry.delay.max.ms"),
+            Some(Quantity::Duration)
+        );
+        assert_eq!(
+            Quantity::of_key("max.queue.size.in.bytes"),
+            Some(Quantity::Size)
+        );
         assert_eq!(Quantity::of_key("database.hostname"), None);
         assert_eq!(Quantity::of_key("terms"), None);
     }

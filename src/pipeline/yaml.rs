@@ -121,7 +121,11 @@ impl<'t> Reader<'t> {
             return None;
         }
         if event.anchor_id().is_some_and(|id| id != 0) && !event.is_alias() {
-            self.refuse(span, "anchors are not part of pipeline files", "write the value out");
+            self.refuse(
+                span,
+                "anchors are not part of pipeline files",
+                "write the value out",
+            );
         }
         if event.tag().is_some() {
             let help = "remove the tag: every value is text";
@@ -133,7 +137,11 @@ impl<'t> Reader<'t> {
             Event::SequenceStart(..) => Content::List(self.list(depth)?),
             Event::MappingStart(..) => Content::Map(self.map(depth)?),
             _ => {
-                self.refuse(span, "aliases are not part of pipeline files", "write the value out");
+                self.refuse(
+                    span,
+                    "aliases are not part of pipeline files",
+                    "write the value out",
+                );
                 Content::Refused
             }
         };
@@ -153,7 +161,9 @@ impl<'t> Reader<'t> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Some(items),
-                (event, span) if event.is_node() => items.push(self.node(event, &span, depth + 1)?),
+                (event, span) if event.is_node() => {
+                    items.push(self.node(event, &span, depth + 1)?)
+                }
                 _ => {}
             }
         }
@@ -193,7 +203,8 @@ impl<'t> Reader<'t> {
         if let Some(first) = before.iter().find(|entry| entry.key == key) {
             let message = format!("`{key}` is given twice, first on line {}", first.place.line);
             let problem = Diagnostic::new("TL0104", place, message);
-            self.problems.push(problem.at(&key).help("remove one of them"));
+            self.problems
+                .push(problem.at(&key).help("remove one of them"));
             return None;
         }
         Some(Entry { key, place, value })
