@@ -1,13 +1,19 @@
 //! A pipeline file becomes connectors, or a list of everything that is wrong with it.
 
 use super::{
-    Diagnostic, Place, Report,
     from::Feed,
     part::{self, Part},
-    secrets,
-    yaml::{self, Content, Entry, Node},
 };
-use crate::{config::placeholder, worker::ConnectorKind};
+use crate::{
+    config::{
+        document::{
+            Diagnostic, Place, Report, secrets,
+            yaml::{self, Content, Entry, Node},
+        },
+        placeholder,
+    },
+    worker::ConnectorKind,
+};
 use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue, nearest};
 

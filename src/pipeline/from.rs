@@ -3,7 +3,7 @@
 //! Without `from` a sink reads every data topic of the sources in its file, new ones included. The topic of a table is
 //! known only where no transform renames topics; elsewhere the file has to name topics.
 
-use super::{
+use crate::config::document::{
     Diagnostic, Place,
     flatten::Setting,
     yaml::{Content, Entry, Node},

@@ -4,15 +4,19 @@
 //! alias keeps its product's defaults.
 
 use super::{
-    Diagnostic, Place,
     compile::{Catalogue, Compiled},
-    flatten::{Setting, flatten},
     from::{self, Feed},
     transforms,
-    yaml::{Content, Entry},
 };
 use crate::{
-    config::placeholder::{self, Part as Text},
+    config::{
+        document::{
+            Diagnostic, Place,
+            flatten::{Setting, flatten},
+            yaml::{Content, Entry},
+        },
+        placeholder::{self, Part as Text},
+    },
     worker::ConnectorKind,
 };
 use std::collections::BTreeMap;

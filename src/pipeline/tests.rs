@@ -1,5 +1,8 @@
-use super::{Catalogue, Pipeline, compile, compile_all, flatten, yaml};
-use crate::worker::ConnectorKind;
+use super::{Catalogue, Pipeline, compile, compile_all};
+use crate::{
+    config::document::{flatten, yaml},
+    worker::ConnectorKind,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tapline_sdk::{Config, Definition, Info, Issue, Key, Kind, Secret};
@@ -378,7 +381,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "sinks:\n---\nversion: 1\n",
-        "TL0103]: a pipeline file holds one document",
+        "TL0103]: a settings file holds one document",
     ),
     (
         "name: again\n",

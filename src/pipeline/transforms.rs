@@ -2,7 +2,7 @@
 //!
 //! Connect's own form (`transforms: route` with `transforms.route.type`) passes through untouched.
 
-use super::{
+use crate::config::document::{
     Diagnostic, Place,
     flatten::{Setting, flatten},
     yaml::{Content, Entry, Node},

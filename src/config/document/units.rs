@@ -5,7 +5,7 @@
 
 /// What a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
+pub(crate) enum Quantity {
     /// Milliseconds.
     Duration,
     /// Bytes.
@@ -36,7 +36,7 @@ const SIZES: &[(&str, u64)] = &[
 
 impl Quantity {
     /// What a key of this name counts, if it counts anything that has units.
-    pub(super) fn of_key(key: &str) -> Option<Self> {
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
         match key.rsplit(['.', '_']).next() {
             Some("ms") => Some(Self::Duration),
             Some("bytes") => Some(Self::Size),
@@ -45,7 +45,7 @@ impl Quantity {
     }
 
     /// Which units there are.
-    pub(super) fn remedy(self) -> &'static str {
+    pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::Duration => {
                 "write a whole number of milliseconds, or a unit: 500ms, 30s, 5min, 2h, 3d, 1w"
@@ -59,7 +59,7 @@ impl Quantity {
 ///
 /// # Errors
 /// The unit is unknown or the number too large, in words that follow the key's name.
-pub(super) fn plain(quantity: Quantity, text: &str) -> Result<String, String> {
+pub(crate) fn plain(quantity: Quantity, text: &str) -> Result<String, String> {
     let trimmed = text.trim();
     let digits = trimmed
         .find(|character: char| !character.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! Which stretches of a pipeline file hold secrets, so that quoted lines do not repeat them.
+//! Which stretches of a file hold secrets, so that quoted lines do not repeat them.
 //!
 //! Errs on the side of masking: by a key's name, and by a URL's user part. What is a placeholder is no secret.
 
@@ -23,7 +23,7 @@ const WORDS: [&str; 7] = [
 const WHOLE_LINE: usize = usize::MAX / 2;
 
 /// Whether a key of this name holds a secret.
-pub(super) fn is_secret_key(key: &str) -> bool {
+pub(crate) fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     WORDS.iter().any(|word| key.contains(word))
 }
@@ -38,7 +38,7 @@ fn holds_password(text: &str) -> bool {
 }
 
 /// Every stretch that is masked.
-pub(super) fn places(root: Option<&Node>, text: &str) -> Vec<Place> {
+pub(crate) fn places(root: Option<&Node>, text: &str) -> Vec<Place> {
     let mut found = Vec::new();
     match root {
         Some(root) => collect(root, false, &mut found),

@@ -12,16 +12,16 @@ const DEPTH_MAX: usize = 16;
 
 /// A value with the place it stands at.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) content: Content,
-    pub(super) place: Place,
+pub(crate) struct Node {
+    pub(crate) content: Content,
+    pub(crate) place: Place,
     /// The last line it stands on.
-    pub(super) last_line: usize,
+    pub(crate) last_line: usize,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     /// Nothing, `~` or `null`.
     Null,
     /// Text exactly as written, after quotes and escapes.
@@ -36,15 +36,15 @@ pub(super) enum Content {
 
 /// A key of a map with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) place: Place,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) place: Place,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// What the value is, in words.
-    pub(super) fn shape(&self) -> &'static str {
+    pub(crate) fn shape(&self) -> &'static str {
         match self.content {
             Content::Null => "nothing",
             Content::Scalar(_) => "a plain value",
@@ -56,7 +56,7 @@ impl Node {
 }
 
 /// Parses one document. Everything that can be parsed is in the tree, every problem in the list.
-pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let options = granit_parser::options! { emit_unresolved_aliases: true, emit_comments: false };
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
@@ -78,8 +78,8 @@ impl<'t> Reader<'t> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    let problem = "a pipeline file holds one document";
-                    self.refuse(&span, problem, "put each pipeline into a file of its own");
+                    let problem = "a settings file holds one document";
+                    self.refuse(&span, problem, "put the rest into a file of its own");
                     break;
                 }
                 event if event.is_node() => root = Some(self.node(event, &span, 0)?),
@@ -123,13 +123,13 @@ impl<'t> Reader<'t> {
         if event.anchor_id().is_some_and(|id| id != 0) && !event.is_alias() {
             self.refuse(
                 span,
-                "anchors are not part of pipeline files",
+                "anchors are not part of a settings file",
                 "write the value out",
             );
         }
         if event.tag().is_some() {
             let help = "remove the tag: every value is text";
-            self.refuse(span, "tags are not part of pipeline files", help);
+            self.refuse(span, "tags are not part of a settings file", help);
         }
         let content = match event {
             Event::Scalar(text, ScalarStyle::Plain, ..) if is_null(&text) => Content::Null,
@@ -139,7 +139,7 @@ impl<'t> Reader<'t> {
             _ => {
                 self.refuse(
                     span,
-                    "aliases are not part of pipeline files",
+                    "aliases are not part of a settings file",
                     "write the value out",
                 );
                 Content::Refused
@@ -162,7 +162,7 @@ impl<'t> Reader<'t> {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Some(items),
                 (event, span) if event.is_node() => {
-                    items.push(self.node(event, &span, depth + 1)?)
+                    items.push(self.node(event, &span, depth + 1)?);
                 }
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! Problems of a pipeline file, rendered with file, line, key and remedy.
+//! Problems of a YAML file, rendered with file, line, key and remedy.
 //!
 //! Owns the error codes of files and the look of a problem. Never repeats a secret: values under secret-looking keys
 //! and passwords inside URLs are masked in the quoted line.
@@ -7,7 +7,7 @@
 //! |---|---|
 //! | TL0101 | the file cannot be read, is too large or is not text |
 //! | TL0102 | the file is not YAML |
-//! | TL0103 | a part of YAML that pipeline files do not use: anchors, aliases, tags, several documents |
+//! | TL0103 | a part of YAML that settings do not use: anchors, aliases, tags, several documents |
 //! | TL0104 | a key is given twice |
 //! | TL0105 | `version` is missing or unknown |
 //! | TL0106 | a pipeline's or part's name is missing, malformed or taken |
@@ -46,7 +46,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A problem at this place.
-    pub(super) fn new(code: &'static str, place: Place, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, place: Place, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -57,13 +57,13 @@ impl Diagnostic {
     }
 
     /// Names the key.
-    pub(super) fn at(mut self, path: impl Into<String>) -> Self {
+    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
     /// Adds the remedy.
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
     }
@@ -80,7 +80,7 @@ pub struct Report {
 
 impl Report {
     /// These problems of this file, in the order of the file.
-    pub(super) fn new(
+    pub(crate) fn new(
         file: &str,
         text: &str,
         secrets: Vec<Place>,

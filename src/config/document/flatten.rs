@@ -10,20 +10,20 @@ use super::{
 
 /// One key of a connector with its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// Dotted, as the connector knows it.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The text, units turned into plain numbers.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Where the last part of the key stands.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// Where the value begins.
-    pub(super) value_place: Place,
+    pub(crate) value_place: Place,
 }
 
 /// Flattens one part of a pipeline, leaving out `reserved` words at the top. Keys that are spelt twice, nested and
 /// dotted, are reported.
-pub(super) fn flatten(
+pub(crate) fn flatten(
     entries: &[Entry],
     reserved: &[&str],
     path: &str,
@@ -144,7 +144,10 @@ impl Flat<'_> {
 
     fn report(&mut self, code: &'static str, place: Place, key: &str, problem: &str, help: &str) {
         let problem = Diagnostic::new(code, place, format!("{key} {problem}"));
-        self.problems
-            .push(problem.at(format!("{}.{key}", self.path)).help(help));
+        self.problems.push(
+            problem
+                .at(format!("{}.{key}", self.path).trim_start_matches('.'))
+                .help(help),
+        );
     }
 }

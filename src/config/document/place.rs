@@ -22,7 +22,7 @@ impl Place {
     };
 
     /// The part of a parser's span that lies on its first line.
-    pub(super) fn of(span: &granit_parser::Span) -> Self {
+    pub(crate) fn of(span: &granit_parser::Span) -> Self {
         let (start, end) = (span.start, span.end);
         let len = if start.line() == end.line() {
             end.col().saturating_sub(start.col())
