@@ -7,4 +7,5 @@ pub mod config;
 pub mod metrics;
 pub mod pipeline;
 pub mod plugins;
+pub mod rest;
 pub mod worker;
