@@ -4,8 +4,13 @@
 
 pub mod broker;
 pub mod config;
+pub mod converter;
 pub mod metrics;
 pub mod pipeline;
 pub mod plugins;
+pub mod policy;
+pub mod registry;
 pub mod rest;
+pub mod state;
+pub mod transform;
 pub mod worker;

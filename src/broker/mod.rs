@@ -4,6 +4,10 @@
 //! implementation. Knows bytes only: no connector, no schema, no record's meaning. The trait is used as `dyn`,
 //! because real Kafka will stand beside the embedded log.
 
+pub mod batch;
+pub mod partitioner;
+pub mod storage;
+
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{BoxFuture, Error, TopicPartition};
