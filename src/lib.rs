@@ -3,6 +3,7 @@
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
 pub mod broker;
+pub mod cli;
 pub mod config;
 pub mod converter;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! A pipeline file becomes connectors, or a list of everything that is wrong with it.
 
 use super::{
+    Catalogue,
     from::Feed,
     part::{self, Part},
 };
@@ -12,10 +13,10 @@ use crate::{
         },
         placeholder,
     },
-    worker::ConnectorKind,
+    worker::{ConnectorKind, ConnectorSpec, Origin},
 };
 use std::collections::BTreeMap;
-use tapline_sdk::{Info, Issue, nearest};
+use tapline_sdk::nearest;
 
 /// The one version there is.
 const VERSION: &str = "1";
@@ -30,23 +31,6 @@ const NAME_LEN_MAX: usize = 48;
 const WORDS: [&str; 7] = [
     "version", "name", "topics", "source", "sources", "sink", "sinks",
 ];
-
-/// What a pipeline needs to know of connectors; the registry in production, a fixed list in tests.
-pub trait Catalogue {
-    /// The connector that answers to this class, alias or short name.
-    fn info(&self, role: ConnectorKind, class: &str) -> Option<&'static Info>;
-
-    /// The short names there are.
-    fn shorts(&self, role: ConnectorKind) -> Vec<&'static str>;
-
-    /// What is wrong with these settings, whose placeholders are resolved.
-    fn check(
-        &self,
-        role: ConnectorKind,
-        class: &str,
-        settings: &BTreeMap<String, String>,
-    ) -> Vec<Issue>;
-}
 
 /// A pipeline file, compiled.
 #[derive(Debug, Clone)]
@@ -74,6 +58,8 @@ pub struct Compiled {
     pub path: String,
     /// The line of its name.
     pub place: Place,
+    /// Keys that were accepted and mean nothing here, one sentence each.
+    pub warnings: Vec<String>,
     pub(super) places: BTreeMap<String, Place>,
 }
 
@@ -163,6 +149,23 @@ fn name_taken(file: &str, text: &str, other: &Pipeline) -> Report {
 struct Compiler<'c> {
     catalogue: &'c dyn Catalogue,
     problems: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// What the worker is asked to run; `file` is shown in messages about it.
+    #[must_use]
+    pub fn spec(&self, file: &str) -> ConnectorSpec {
+        ConnectorSpec {
+            name: self.name.clone(),
+            kind: self.role,
+            class: self.class.clone(),
+            settings: self.settings.clone(),
+            origin: Some(Origin {
+                file: file.to_owned(),
+                line: u32::try_from(self.place.line).unwrap_or(u32::MAX),
+            }),
+        }
+    }
 }
 
 impl Compiler<'_> {
@@ -348,14 +351,14 @@ impl Compiler<'_> {
         let mut feeds: Vec<Feed> = Vec::new();
         for part in parts {
             let compiled_part = part.compile(self.catalogue, &feeds, &mut self.problems);
-            let Some(connector) = compiled_part else {
+            let Some(mut connector) = compiled_part else {
                 // A source that cannot be compiled is reported once, not again by every sink that reads from it.
                 if part.role == ConnectorKind::Source {
                     feeds.push(Feed::unknown(&part.connector_name()));
                 }
                 continue;
             };
-            self.check(&connector);
+            self.check(&mut connector);
             if part.role == ConnectorKind::Source {
                 feeds.push(part::feed(&connector));
             }
@@ -365,12 +368,15 @@ impl Compiler<'_> {
     }
 
     /// What the connector objects to, keys apart that were reported already: a value that was refused is not missing.
-    fn check(&mut self, part: &Compiled) {
+    fn check(&mut self, part: &mut Compiled) {
         let found = match placeholder::resolve_all(&part.settings) {
-            Ok(settings) => {
-                let issues = self.catalogue.check(part.role, &part.class, &settings);
-                part::objections(part, issues, "TL0110")
-            }
+            Ok(settings) => match self.catalogue.check(part.role, &part.class, &settings) {
+                Ok(warnings) => {
+                    part.warnings = warnings;
+                    return;
+                }
+                Err(issues) => part::objections(part, issues, "TL0110"),
+            },
             Err(issues) => part::objections(part, issues, "TL0111"),
         };
         let known: Vec<String> = self

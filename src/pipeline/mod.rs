@@ -4,12 +4,14 @@
 //! what the connectors object to back to line and key. Starts nothing, connects to
 //! nothing, and adds no vocabulary: every key but a few reserved words is the connector's own.
 
+mod catalogue;
 mod compile;
 mod from;
 mod part;
 mod transforms;
 
-pub use compile::{Catalogue, Compiled, FILE_BYTES_MAX, Pipeline, compile, compile_all};
+pub use catalogue::Catalogue;
+pub use compile::{Compiled, FILE_BYTES_MAX, Pipeline, compile, compile_all};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! alias keeps its product's defaults.
 
 use super::{
-    compile::{Catalogue, Compiled},
+    Catalogue,
+    compile::Compiled,
     from::{self, Feed},
     transforms,
 };
@@ -231,6 +232,7 @@ impl Part<'_> {
             settings: settings.collect(),
             path: self.path.clone(),
             place: self.place,
+            warnings: Vec::new(),
             places,
         }
     }

@@ -75,7 +75,7 @@ impl Catalogue for Two {
         role: ConnectorKind,
         class: &str,
         settings: &BTreeMap<String, String>,
-    ) -> Vec<Issue> {
+    ) -> Result<Vec<String>, Vec<Issue>> {
         let own = settings.iter().filter(|(key, _)| {
             !["topics", "transforms", "name"]
                 .iter()
@@ -83,7 +83,12 @@ impl Catalogue for Two {
         });
         let own = own.map(|(key, text)| (key.clone(), text.clone())).collect();
         let info = self.info(role, class).expect("a known class");
-        Config::new(own).problems(info.keys)
+        let problems = Config::new(own).problems(info.keys);
+        if problems.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(problems)
+        }
     }
 }
 
