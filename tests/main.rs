@@ -11,5 +11,6 @@
 
 mod acceptance;
 mod crash;
+mod pipeline;
 mod support;
 mod tidy;

@@ -1,7 +1,7 @@
 //! `tapline run FILE…`: a worker with the pipelines of these files, until it is told to stop.
 //!
-//! Owns the order of start and stop: files are checked before anything is opened, the log before REST, REST before
-//! the connectors; stopping goes the other way round.
+//! Owns the order of start and stop: files are checked before anything is opened, a port is found before the log is
+//! opened, REST answers before connectors start; stopping goes the other way round.
 
 use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
 use crate::{
@@ -54,14 +54,14 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
     screen.warn(&files::warnings(&pipelines));
     let mut signals = signals::Signals::listen()?;
 
+    let anywhere = arguments.insecure_rest_without_authentication;
+    let listener = listen(settings.rest_address, anywhere).await?;
     // Recovery may take a while; nobody has to wait for it who changed their mind.
     let broker = tokio::select! {
         broker = log::open(&settings) => broker?,
         () = signals.next() => return Ok(Found::Fine),
     };
     let worker = Worker::open(log::worker_settings(&settings), broker).await?;
-    let anywhere = arguments.insecure_rest_without_authentication;
-    let listener = listen(settings.rest_address, anywhere).await?;
     let server = Server::start(listener, worker.clone(), &settings)?;
     screen.say(&banner(&settings, server.address));
 

@@ -56,6 +56,16 @@ pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// Gives errors of the framework itself (a body too large, a path that is not UTF-8) the form of all others.
+pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+        return response;
+    }
+    Failure::new(status, format!("HTTP {status}")).into_response()
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
     let text = value

@@ -101,8 +101,12 @@ fn router(app: App) -> Router {
         router = router.route(&format!("{path}/"), methods.clone());
         router = router.route(path, methods);
     }
+    guarded(router.route("/", get(root::show)), local).with_state(app)
+}
+
+/// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> Router<S> {
     router
-        .route("/", get(root::show))
         .fallback(async || Failure::not_found("HTTP 404 Not Found"))
         .method_not_allowed_fallback(async || Failure::not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -112,8 +116,8 @@ fn router(app: App) -> Router {
             guard::names_are_local,
         ))
         .layer(middleware::from_fn(guard::answers_in_time))
+        .layer(middleware::from_fn(guard::errors_are_json))
         .layer(CatchPanicLayer::custom(failure::panicked))
-        .with_state(app)
 }
 
 #[cfg(test)]
