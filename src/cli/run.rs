@@ -67,6 +67,7 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
 
     let ended = match apply(&worker, &pipelines).await {
         Ok(()) => {
+            screen.warn(&strangers(&worker, &pipelines));
             tokio::select! {
                 () = signals.next() => Ok(()),
                 error = watch::watch(&worker, &screen) => Err(Failure::Error(error)),
@@ -159,6 +160,25 @@ async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
             Failure::Shown(texts.collect::<Vec<_>>().join("\n"))
         }
     })
+}
+
+/// Connectors that the log knows and no file does: they are left alone, which somebody should know.
+fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
+    let parts = || pipelines.iter().flat_map(|pipeline| &pipeline.connectors);
+    let known = |name: &str| parts().any(|part| part.name == name);
+    let mut text = String::new();
+    for connector in worker
+        .status()
+        .iter()
+        .filter(|connector| !known(&connector.name))
+    {
+        let message = format!(
+            "connector {} is in no file: it does not run, and keeps its offsets and its slot",
+            connector.name
+        );
+        text.push_str(&problem::warning(&message, ""));
+    }
+    text
 }
 
 async fn stop(worker: &Worker, settings: &WorkerSettings, screen: &Screen) {

@@ -54,11 +54,11 @@ impl Screen {
         let mut shown = self.shown.lock();
         let mut out = io::stdout().lock();
         if self.terminal {
-            line.clone_into(&mut shown.progress);
+            shown.progress = fitted(line, columns(&out));
             // Nobody reads stdout any more: a worker goes on without it.
             let _unread = out
                 .write_all(ERASE)
-                .and_then(|()| out.write_all(line.as_bytes()))
+                .and_then(|()| out.write_all(shown.progress.as_bytes()))
                 .and_then(|()| out.flush());
         } else {
             let _unread = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -92,6 +92,23 @@ impl Screen {
     }
 }
 
+/// The terminal's width; `None` if it does not say.
+fn columns(out: &io::StdoutLock<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(out).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// A line that wraps could not be rewritten in place: it is cut, with a sign that it was.
+fn fitted(line: &str, columns: Option<usize>) -> String {
+    match columns {
+        Some(columns) if line.chars().count() > columns => {
+            let kept = line.chars().take(columns.saturating_sub(1));
+            kept.chain(['…']).collect()
+        }
+        _ => line.to_owned(),
+    }
+}
+
 /// Log lines, each written whole.
 pub(super) struct LogLine<'s> {
     screen: &'s Screen,
@@ -113,5 +130,17 @@ impl<'s> MakeWriter<'s> for Screen {
 
     fn make_writer(&'s self) -> Self::Writer {
         LogLine { screen: self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitted;
+
+    #[test]
+    fn a_line_never_wraps() {
+        assert_eq!(fitted("streaming | in 5", Some(10)), "streaming…");
+        assert_eq!(fitted("streaming", Some(9)), "streaming");
+        assert_eq!(fitted("streaming", None), "streaming");
     }
 }
