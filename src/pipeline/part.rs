@@ -14,6 +14,7 @@ use crate::{
         document::{
             Diagnostic, Place,
             flatten::{Setting, flatten},
+            secrets::is_secret_key,
             yaml::{Content, Entry},
         },
         placeholder::{self, Part as Text},
@@ -207,7 +208,11 @@ impl Part<'_> {
                 setting.key.starts_with("transforms.") && setting.key.ends_with(".replacement");
             for text in placeholder::parts(&setting.text) {
                 let (problem, help) = match text {
-                    Text::Other(name) if !(template || replacement) => unknown_placeholder(name),
+                    // A password may hold `${` by chance, and what follows is then part of it.
+                    Text::Other(_) if is_secret_key(&setting.key) => unknown_placeholder(None),
+                    Text::Other(name) if !(template || replacement) => {
+                        unknown_placeholder(Some(name))
+                    }
                     Text::Unclosed => (
                         "has `${` without `}`".to_owned(),
                         "close it; a text that really holds `${` goes into a variable: `${env:NAME}`"
@@ -264,7 +269,12 @@ pub(super) fn word(kind: ConnectorKind) -> &'static str {
     }
 }
 
-fn unknown_placeholder(name: &str) -> (String, String) {
+fn unknown_placeholder(name: Option<&str>) -> (String, String) {
+    let known = "there are `${env:NAME}` and `${file:PATH:KEY}`; `${field}` works in template keys only; a text that \
+                 really holds `${` goes into a variable";
+    let Some(name) = name else {
+        return ("holds an unknown placeholder".to_owned(), known.to_owned());
+    };
     let shouted = !name.is_empty()
         && name
             .chars()
@@ -272,8 +282,7 @@ fn unknown_placeholder(name: &str) -> (String, String) {
     let help = if shouted {
         format!("an environment variable is `${{env:{name}}}`")
     } else {
-        "there are `${env:NAME}` and `${file:PATH:KEY}`; `${field}` works in template keys only"
-            .to_owned()
+        known.to_owned()
     };
     (format!("does not know `${{{name}}}`"), help)
 }

@@ -255,6 +255,12 @@ fn transforms_become_connects_keys() {
 }
 
 #[test]
+fn windows_line_ends_and_a_byte_order_mark_are_no_problem() {
+    let text = format!("\u{feff}{}", shop(SOURCE_LINES).replace('\n', "\r\n"));
+    assert!(settings(&good(&text), "shop.source").contains(&"database.hostname=db".to_owned()));
+}
+
+#[test]
 fn nothing_included_is_a_pipeline_too() {
     assert!(
         good("version: 1\nname: empty\nsinks:\n")
@@ -340,6 +346,13 @@ sinks:
     assert!(
         broken.contains("TL0102") && !broken.contains("hunter"),
         "{broken}"
+    );
+    let chance = bad(&shop(&format!(
+        "{SOURCE_LINES}  database.password: 'a${{hunter6}}'\n"
+    )));
+    assert!(
+        chance.contains("TL0111") && !chance.contains("hunter"),
+        "{chance}"
     );
     let debug = format!("{:?}", compile("shop.yaml", &text, &Two));
     assert!(!debug.contains("hunter"), "{debug}");

@@ -8,8 +8,8 @@ use super::{
     yaml::{Content, Entry, Node},
 };
 
-/// One key of a connector with its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One key of a connector with its text, which may be a secret: hence no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     /// Dotted, as the connector knows it.
     pub(crate) key: String,

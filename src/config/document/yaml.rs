@@ -10,8 +10,8 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 /// Pipelines nest four or five deep; the bound keeps recursion and flattened keys short.
 const DEPTH_MAX: usize = 16;
 
-/// A value with the place it stands at.
-#[derive(Debug, Clone, PartialEq)]
+/// A value with the place it stands at. It may be a secret: hence no `Debug`.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) content: Content,
     pub(crate) place: Place,
@@ -20,7 +20,7 @@ pub(crate) struct Node {
 }
 
 /// What a value is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Content {
     /// Nothing, `~` or `null`.
     Null,
@@ -35,7 +35,7 @@ pub(crate) enum Content {
 }
 
 /// A key of a map with its value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) place: Place,
