@@ -7,7 +7,9 @@
 mod catalogue;
 mod compile;
 mod from;
+mod outline;
 mod part;
+mod placeholders;
 mod transforms;
 
 pub use catalogue::Catalogue;

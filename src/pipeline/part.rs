@@ -7,22 +7,21 @@ use super::{
     Catalogue,
     compile::Compiled,
     from::{self, Feed},
-    transforms,
+    placeholders, transforms,
 };
 use crate::{
     config::{
         document::{
             Diagnostic, Place,
             flatten::{Setting, flatten},
-            secrets::is_secret_key,
             yaml::{Content, Entry},
         },
-        placeholder::{self, Part as Text},
+        placeholder,
     },
     worker::ConnectorKind,
 };
 use std::collections::BTreeMap;
-use tapline_sdk::{Info, Issue, Kind, nearest};
+use tapline_sdk::{Info, Issue, nearest};
 
 /// Words of a part that are not the connector's keys.
 const RESERVED: [&str; 3] = ["connector", "from", "transforms"];
@@ -64,7 +63,7 @@ impl Part<'_> {
             self.add_defaults(info, &mut settings, problems);
         }
         self.add_topics(&mut settings, feeds, problems);
-        self.check_placeholders(info, &settings, problems);
+        placeholders::check(&self.path, info, &settings, problems);
         Some(self.compiled(class, &settings))
     }
 
@@ -193,40 +192,6 @@ impl Part<'_> {
         }
     }
 
-    fn check_placeholders(
-        &self,
-        info: &Info,
-        settings: &[Setting],
-        problems: &mut Vec<Diagnostic>,
-    ) {
-        for setting in settings {
-            let template = info.keys.iter().any(|definition| {
-                definition.covers(&setting.key) && definition.kind == Kind::Template
-            });
-            // Java's named groups look the same, and are a transform's own business.
-            let replacement =
-                setting.key.starts_with("transforms.") && setting.key.ends_with(".replacement");
-            for text in placeholder::parts(&setting.text) {
-                let (problem, help) = match text {
-                    // A password may hold `${` by chance, and what follows is then part of it.
-                    Text::Other(_) if is_secret_key(&setting.key) => unknown_placeholder(None),
-                    Text::Other(name) if !(template || replacement) => {
-                        unknown_placeholder(Some(name))
-                    }
-                    Text::Unclosed => (
-                        "has `${` without `}`".to_owned(),
-                        "close it; a text that really holds `${` goes into a variable: `${env:NAME}`"
-                            .to_owned(),
-                    ),
-                    _ => continue,
-                };
-                let message = format!("{} {problem}", setting.key);
-                let problem = Diagnostic::new("TL0111", setting.value_place, message);
-                problems.push(problem.at(self.path_of(&setting.key)).help(help));
-            }
-        }
-    }
-
     fn compiled(&self, class: &str, settings: &[Setting]) -> Compiled {
         let places = settings.iter().map(|s| (s.key.clone(), s.place)).collect();
         let settings = settings.iter().map(|s| (s.key.clone(), s.text.clone()));
@@ -267,24 +232,6 @@ pub(super) fn word(kind: ConnectorKind) -> &'static str {
         ConnectorKind::Source => "source",
         ConnectorKind::Sink => "sink",
     }
-}
-
-fn unknown_placeholder(name: Option<&str>) -> (String, String) {
-    let known = "there are `${env:NAME}` and `${file:PATH:KEY}`; `${field}` works in template keys only; a text that \
-                 really holds `${` goes into a variable";
-    let Some(name) = name else {
-        return ("holds an unknown placeholder".to_owned(), known.to_owned());
-    };
-    let shouted = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let help = if shouted {
-        format!("an environment variable is `${{env:{name}}}`")
-    } else {
-        known.to_owned()
-    };
-    (format!("does not know `${{{name}}}`"), help)
 }
 
 /// What a compiled source feeds to the sinks of its file.

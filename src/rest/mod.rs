@@ -2,7 +2,7 @@
 //!
 //! Answers as a Kafka Connect worker does where Connect has the resource, and under `/tapline/v1` where it has not.
 //! Reads and asks through [`Worker`] only; starts no connector and knows no file. Listens on loopback, because there is
-//! no authentication yet; see [`guard`].
+//! no authentication yet; see `guard`.
 //!
 //! Codes: TL0130 an address beyond loopback without the flag for it, TL0131 an address that cannot be bound.
 
