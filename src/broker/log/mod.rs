@@ -1,0 +1,547 @@
+//! The embedded log as a state machine without threads: operations go into a queue, [`Log::step`] does the next one.
+//!
+//! One thread owns it. [`Embedded`](super::Embedded) puts a queue, timers and futures around it; fault simulations
+//! drive it directly, so that a run is the same every time. The order of a commit:
+//!
+//! ```text
+//! queue ──▶ group: check writer, topic, size; assign offsets
+//!             └─▶ one journal entry, one sync ──▶ segments ──▶ high watermark ──▶ replies
+//!                 (durable, I1, I2)               (readable, I3)
+//! ```
+//!
+//! A full disk stops it between these steps without undoing any; the next step goes on there. A failed sync or write
+//! ends it for good (I7).
+
+mod change;
+mod commit;
+mod recover;
+
+pub use commit::CheckedCommit;
+pub(super) use commit::check;
+
+use super::{
+    Ends, GroupPosition, NewTopic, TopicInfo, checkpoint, error,
+    files::Files,
+    groups::{GROUPS_TOPIC, Groups},
+    journal::{Failure, Journal, Position},
+    meta,
+    partition::{Means, Partition},
+    settings::Settings,
+    stats::Stats,
+    storage::{Lock, Storage},
+    topics::Topics,
+};
+use commit::{Applying, Prepared};
+use parking_lot::RwLock;
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+use tapline_sdk::{Error, TopicPartition};
+use tokio::sync::oneshot;
+
+/// Where the answer to an operation goes. That nobody waits for it changes nothing (I5).
+pub type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What can be asked of the log, in order.
+#[derive(Debug)]
+pub enum Op {
+    /// Append batches and store positions as one unit.
+    Commit {
+        /// Whose it is.
+        writer: WriterId,
+        /// What was checked before.
+        commit: CheckedCommit,
+        /// The base offsets.
+        reply: Reply<Vec<u64>>,
+    },
+    /// Fence the owner's writer.
+    Writer {
+        /// The owner.
+        owner: Arc<str>,
+        /// The new generation.
+        reply: Reply<u64>,
+    },
+    /// Create topics.
+    Create {
+        /// Which.
+        topics: Vec<NewTopic>,
+        /// As they stand.
+        reply: Reply<Vec<TopicInfo>>,
+    },
+    /// Delete a topic.
+    Delete {
+        /// Its name.
+        topic: String,
+        /// Whether there was one.
+        reply: Reply<bool>,
+    },
+    /// Move the log start of a partition up.
+    SetLogStart {
+        /// Which.
+        at: TopicPartition,
+        /// To where.
+        offset: u64,
+        /// Done.
+        reply: Reply<()>,
+    },
+}
+
+/// One writer of one owner.
+#[derive(Debug, Clone)]
+pub struct WriterId {
+    /// The owner.
+    pub owner: Arc<str>,
+    /// Which of its writers; a newer one fences it (I10).
+    pub generation: u64,
+    /// Whether a commit of it failed: none may land after that.
+    pub failed: Arc<AtomicBool>,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// Something was done; there may be more.
+    Done,
+    /// The disk is full: try again later.
+    Full,
+    /// The log has stopped for good.
+    Stopped,
+}
+
+/// What readers see of the log.
+pub(super) struct Shared {
+    pub cluster: u128,
+    pub cluster_id: Arc<str>,
+    pub settings: Settings,
+    pub means: Means,
+    pub topics: RwLock<Topics>,
+    pub groups: RwLock<Groups>,
+    pub stopped: RwLock<Option<String>>,
+}
+
+impl Shared {
+    pub(super) fn storage(&self) -> &dyn Storage {
+        &*self.means.storage
+    }
+
+    pub(super) fn check_running(&self) -> Result<(), Error> {
+        match &*self.stopped.read() {
+            Some(why) => Err(error::stopped(why)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The log.
+pub struct Log {
+    shared: Arc<Shared>,
+    journal: Journal,
+    queue: VecDeque<Op>,
+    prepared: Option<Prepared>,
+    applying: Option<Applying>,
+    writers: HashMap<Arc<str>, u64>,
+    /// The next offset of partitions with batches that are not applied yet.
+    assigned: HashMap<(u128, u32), u64>,
+    /// Partitions whose index files may lack entries.
+    dirty: HashMap<(u128, u32), Arc<Partition>>,
+    /// Files and folders that the next checkpoint no longer names.
+    garbage: Vec<String>,
+    /// What the last checkpoint covers.
+    covered: Position,
+    /// Whether something besides the journal changed: log starts, damage.
+    changed: bool,
+    _lock: Box<dyn Lock>,
+}
+
+/// A checkpoint on its way: made without the log, which goes on meanwhile.
+pub struct CheckpointWork {
+    storage: Arc<dyn Storage>,
+    bytes: Vec<u8>,
+    position: Position,
+    garbage: Vec<String>,
+    journal_bytes: u64,
+    /// Whether the segments hold nothing that is not durable.
+    synced: bool,
+}
+
+/// How a checkpoint ended.
+pub struct CheckpointDone {
+    work: CheckpointWork,
+    result: Result<(), Failure>,
+}
+
+impl CheckpointWork {
+    /// Syncs everything and puts the checkpoint in place.
+    #[must_use]
+    pub fn run(self) -> CheckpointDone {
+        let sync = if self.synced {
+            Ok(())
+        } else {
+            self.storage.sync_all()
+        };
+        // I7: also a full disk, if a sync reports it, leaves unknown what is durable.
+        let result = sync
+            .map_err(|error| Failure::Broken(format!("sync of the segments failed: {error}")))
+            .and_then(|()| checkpoint::replace(&*self.storage, &self.bytes));
+        CheckpointDone { work: self, result }
+    }
+}
+
+impl Log {
+    /// Opens a data directory or makes one, and recovers what a crash left.
+    pub fn open(storage: Arc<dyn Storage>, settings: Settings) -> Result<Self, Error> {
+        let lock = meta::lock(&*storage)?;
+        let cluster = match meta::read(&*storage)? {
+            Some(cluster) => cluster,
+            None => recover::make(&*storage)?,
+        };
+        let stats = Arc::new(Stats::default());
+        let means = Means {
+            files: Arc::new(Files::new(Arc::clone(&storage))),
+            storage: Arc::clone(&storage),
+            stats: Arc::clone(&stats),
+        };
+        let shared = Arc::new(Shared {
+            cluster,
+            cluster_id: meta::cluster_id(cluster).into(),
+            settings,
+            means,
+            topics: RwLock::default(),
+            groups: RwLock::default(),
+            stopped: RwLock::default(),
+        });
+        let recovered = recover::recover(&shared)?;
+        let journal = recovered.journal;
+        let covered = journal.position();
+        let mut log = Self {
+            shared,
+            journal,
+            queue: VecDeque::new(),
+            prepared: None,
+            applying: None,
+            writers: HashMap::new(),
+            assigned: HashMap::new(),
+            dirty: HashMap::new(),
+            garbage: recovered.garbage,
+            covered,
+            changed: true,
+            _lock: lock,
+        };
+        // What recovery put into segments must be durable before anybody reads it (I3), and before the journal files
+        // that it came from are used again.
+        if let Some(mut work) = log.begin_checkpoint() {
+            work.synced = recovered.clean;
+            log.finish_checkpoint(work.run());
+        }
+        log.shared.check_running()?;
+        if log.wants_checkpoint() {
+            return Err(error::io(
+                "cannot open the log",
+                io::ErrorKind::StorageFull.into(),
+            ));
+        }
+        Ok(log)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Puts an operation at the end of the queue.
+    pub fn enqueue(&mut self, op: Op) {
+        self.queue.push_back(op);
+    }
+
+    /// Does the next thing: finishes what a full disk interrupted, else the next group of commits or the next change.
+    pub fn step(&mut self) -> Step {
+        if self.shared.stopped.read().is_some() {
+            self.fail_all();
+            return Step::Stopped;
+        }
+        match self.try_step() {
+            Ok(done) => {
+                self.shared.means.stats.waiting_for_space.store(0, Relaxed);
+                if done { Step::Done } else { Step::Idle }
+            }
+            Err(Failure::Full) => {
+                if self.shared.means.stats.waiting_for_space.swap(1, Relaxed) == 0 {
+                    tracing::warn!("the disk is full, commits wait until space is free");
+                }
+                Step::Full
+            }
+            Err(Failure::Broken(why)) => {
+                self.stop(why);
+                Step::Stopped
+            }
+        }
+    }
+
+    fn try_step(&mut self) -> Result<bool, Failure> {
+        if self.applying.is_some() {
+            self.apply()?;
+            return Ok(true);
+        }
+        if self.prepared.is_none() {
+            match self.queue.front() {
+                None => return Ok(false),
+                Some(Op::Commit { .. } | Op::Writer { .. }) => self.prepared = Some(self.prepare()),
+                Some(_) => return self.change_next(0).map(|()| true),
+            }
+        }
+        match self.check_space().and_then(|()| self.write_prepared()) {
+            Err(Failure::Full) => self.free_space()?,
+            other => other?,
+        }
+        self.apply()?;
+        Ok(true)
+    }
+
+    /// Commits wait for space, but what may free some is done at once.
+    fn free_space(&mut self) -> Result<(), Failure> {
+        let frees = |op: &Op| matches!(op, Op::Delete { .. } | Op::SetLogStart { .. });
+        let Some(index) = self.queue.iter().position(frees) else {
+            return Err(Failure::Full);
+        };
+        self.change_next(index)
+    }
+
+    /// The free-space guard: reads go on below it, commits wait.
+    fn check_space(&self) -> Result<(), Failure> {
+        let space = match self.shared.storage().space() {
+            Ok(space) => space,
+            Err(error) => {
+                // The guard is a precaution; a disk that is really full says so when it is written to.
+                tracing::warn!(error = %error, "cannot tell how much disk space is free");
+                return Ok(());
+            }
+        };
+        self.shared
+            .means
+            .stats
+            .free_bytes
+            .store(space.free, Relaxed);
+        if self.prepared.as_ref().is_none_or(Prepared::is_empty) {
+            return Ok(());
+        }
+        if space.free < self.shared.settings.free_space_min(space.total) {
+            Err(Failure::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// I7: nothing is tried again and nothing more is acknowledged; the next start reads the disk.
+    fn stop(&mut self, why: String) {
+        tracing::error!(reason = %why, "the log has stopped");
+        self.shared.stopped.write().get_or_insert(why);
+        self.fail_all();
+    }
+
+    fn fail_all(&mut self) {
+        let why = self.shared.stopped.read().clone().unwrap_or_default();
+        let failed = || error::stopped(&why);
+        for mut prepared in self
+            .prepared
+            .take()
+            .into_iter()
+            .chain(self.applying.take().map(Applying::into_prepared))
+        {
+            prepared.fail(failed);
+        }
+        for op in self.queue.drain(..) {
+            op.fail(failed());
+        }
+    }
+
+    /// Whether a checkpoint would cover anything new.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.changed || self.journal.position() != self.covered
+    }
+
+    /// Bytes of journal that a recovery would replay now.
+    pub fn journal_bytes(&self) -> u64 {
+        self.shared.means.stats.journal_bytes.load(Relaxed)
+    }
+
+    /// Begins a checkpoint of what is applied; `None` while a full disk holds something half applied, or once stopped.
+    pub fn begin_checkpoint(&mut self) -> Option<CheckpointWork> {
+        if self.applying.is_some() || self.shared.stopped.read().is_some() {
+            return None;
+        }
+        for partition in std::mem::take(&mut self.dirty).into_values() {
+            if let Err(error) = partition.store_index() {
+                // An index is a cache: without these entries a read begins a little earlier.
+                tracing::warn!(error = %error, folder = %partition.folder, "cannot write an index");
+            }
+        }
+        self.changed = false;
+        Some(CheckpointWork {
+            storage: Arc::clone(&self.shared.means.storage),
+            bytes: self.encode_checkpoint(),
+            position: self.journal.position(),
+            garbage: std::mem::take(&mut self.garbage),
+            journal_bytes: self.journal_bytes(),
+            synced: false,
+        })
+    }
+
+    fn encode_checkpoint(&self) -> Vec<u8> {
+        let topics = self.shared.topics.read();
+        let mut bytes = checkpoint::begin(
+            self.shared.cluster,
+            self.journal.position(),
+            self.journal.next_generation(),
+            topics.iter().count(),
+        );
+        for topic in topics.iter() {
+            change::created(topic).encode(&mut bytes);
+            for partition in &topic.partitions {
+                let state = partition.state.read();
+                let ends = (state.log_start, state.end);
+                checkpoint::put_partition(&mut bytes, ends, &state.damage, &state.segments);
+            }
+        }
+        let groups: Vec<GroupPosition> = self.shared.groups.read().all().collect();
+        checkpoint::finish(bytes, &groups)
+    }
+
+    /// Ends a checkpoint: journal files that it covers are used again, what it no longer names is removed.
+    pub fn finish_checkpoint(&mut self, done: CheckpointDone) {
+        let CheckpointDone { work, result } = done;
+        match result.and_then(|()| self.journal.recycle(work.position)) {
+            Ok(()) => {
+                self.covered = work.position;
+                self.shared.means.stats.checkpoints.fetch_add(1, Relaxed);
+                self.shared
+                    .means
+                    .stats
+                    .journal_bytes
+                    .fetch_sub(work.journal_bytes, Relaxed);
+                self.remove(work.garbage);
+            }
+            Err(Failure::Full) => {
+                tracing::warn!("the disk is full, the checkpoint is tried again");
+                self.changed = true;
+                self.garbage.extend(work.garbage);
+            }
+            Err(Failure::Broken(why)) => self.stop(why),
+        }
+    }
+
+    /// A checkpoint in one go.
+    pub fn checkpoint(&mut self) -> Result<(), Error> {
+        if let Some(work) = self.begin_checkpoint() {
+            self.finish_checkpoint(work.run());
+        }
+        self.shared.check_running()
+    }
+
+    /// An orderly end: everything is in the checkpoint, and a marker says so.
+    pub fn close(&mut self) -> Result<(), Error> {
+        if self.wants_checkpoint() {
+            self.checkpoint()?;
+        }
+        if self.wants_checkpoint() {
+            return Ok(());
+        }
+        meta::put_clean(self.shared.storage(), self.journal.position().sequence)
+    }
+
+    /// Removes files and folders; what cannot be removed now is found and removed by the next start.
+    fn remove(&mut self, garbage: Vec<String>) {
+        for path in garbage {
+            self.shared.means.files.forget(&path);
+            if let Err(error) = change::remove_path(self.shared.storage(), &path) {
+                tracing::warn!(error = %error, path = %path, "cannot remove a file of the log");
+            }
+        }
+    }
+
+    /// The ends of a partition.
+    pub fn ends(&self, at: &TopicPartition) -> Option<Ends> {
+        let topics = self.shared.topics.read();
+        Some(topics.find(at).ok()?.1.ends())
+    }
+
+    /// All topics as they stand.
+    pub fn topics(&self) -> Vec<TopicInfo> {
+        self.shared
+            .topics
+            .read()
+            .iter()
+            .map(|topic| topic.info())
+            .collect()
+    }
+
+    /// The stored positions of a group.
+    pub fn positions(&self, group: &str) -> Vec<GroupPosition> {
+        self.shared.groups.read().of(group)
+    }
+
+    /// Whole batches from `offset`, at most `bytes_max` but one at least; nothing at the end.
+    pub fn read(
+        &self,
+        at: &TopicPartition,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<bytes::Bytes, Error> {
+        let partition = Arc::clone(self.shared.topics.read().find(at)?.1);
+        Ok(partition.read(offset, bytes_max)?.batches)
+    }
+
+    /// Why the log has stopped, if it has.
+    pub fn stopped(&self) -> Option<String> {
+        self.shared.stopped.read().clone()
+    }
+
+    /// Damaged offsets of a partition.
+    pub fn damage(&self, at: &TopicPartition) -> Vec<std::ops::Range<u64>> {
+        let topics = self.shared.topics.read();
+        let found = topics.find(at).map(|(_, partition)| {
+            let state = partition.state.read();
+            state
+                .damage
+                .iter()
+                .map(|damage| damage.offsets.clone())
+                .collect()
+        });
+        found.unwrap_or_default()
+    }
+
+    /// Checks a commit as [`check`] does, against this log.
+    pub fn check(&self, commit: super::Commit) -> Result<CheckedCommit, Error> {
+        check(&self.shared, commit)
+    }
+}
+
+impl Op {
+    fn fail(self, error: Error) {
+        match self {
+            Self::Commit { writer, reply, .. } => {
+                writer.failed.store(true, Relaxed);
+                answer(reply, Err(error));
+            }
+            Self::Writer { reply, .. } => answer(reply, Err(error)),
+            Self::Create { reply, .. } => answer(reply, Err(error)),
+            Self::Delete { reply, .. } => answer(reply, Err(error)),
+            Self::SetLogStart { reply, .. } => answer(reply, Err(error)),
+        }
+    }
+}
+
+/// Answers; that nobody waits any more is no error (I5).
+fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
+    drop(reply.send(result));
+}
+
+/// Whether the topic is the log's own.
+fn is_groups_topic(name: &str) -> bool {
+    name == GROUPS_TOPIC
+}
