@@ -175,7 +175,7 @@ async fn verdict(from: &str, to: &str, worker: &Worker, began: Instant) -> ExitC
             return ExitCode::SUCCESS;
         }
         let now = worker
-            .metric("tapline_sink_records_delivered_total")
+            .metric("tapline_records_delivered_total")
             .await
             .unwrap_or_default();
         if now > delivered {
@@ -193,9 +193,9 @@ async fn progress(worker: &Worker) -> String {
     let figure = async |name| worker.metric(name).await.unwrap_or_default();
     format!(
         "log {:.0} records, delivered {:.0}, lag {:.0}",
-        figure("tapline_source_records_committed_total").await,
-        figure("tapline_sink_records_delivered_total").await,
-        figure("tapline_sink_lag_records").await,
+        figure("tapline_records_log_total").await,
+        figure("tapline_records_delivered_total").await,
+        figure("tapline_lag_records").await,
     )
 }
 

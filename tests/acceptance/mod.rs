@@ -1,3 +1,4 @@
 //! What a user relies on, through the real binary and real servers.
 
 mod every_type;
+mod postgres_source;

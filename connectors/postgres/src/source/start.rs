@@ -1,0 +1,305 @@
+//! The decisions of a start: which slot, from where, and which tables are read first.
+
+use super::{
+    Exported, no_position,
+    stored::{Stored, check_identity},
+    until_durable,
+};
+use crate::{
+    catalog::Catalog,
+    config::{Autocreate, Settings, SnapshotMode},
+    lsn::Lsn,
+    offset::{Stage, StreamOffset, TableOffset, TableStage, table_partition},
+    publication,
+    server::{Identity, identify},
+    slot::{self, Slot},
+    snapshot::Reading,
+    stream::TableName,
+    tables::{self, Captured, Table},
+    wire::{Connection, Session},
+};
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
+use tapline_sdk::{Committed, Error, Output, Progress, Result, Rows, SourceBatch};
+use tokio::time::sleep;
+
+/// What a start needs.
+pub(super) struct Starter<'a> {
+    pub settings: &'a Settings,
+    pub output: &'a mut dyn Output,
+    pub committed: &'a mut dyn Committed,
+    pub progress: &'a Arc<dyn Progress>,
+    pub catalog: Catalog,
+    pub replication: Connection,
+    /// Whether it is the run's first round.
+    pub first: bool,
+}
+
+/// What it found.
+pub(super) struct Plan {
+    /// Where the stream goes on.
+    pub offset: StreamOffset,
+    /// Tables to read.
+    pub readings: Vec<Reading>,
+    /// The snapshot to read them in, if there are any.
+    pub exported: Option<Exported>,
+    /// Captured tables, each with the end of what was, or will be, read.
+    pub tables: HashMap<TableName, Lsn>,
+    /// Whether a captured table that appears in the stream is read first.
+    pub read_new: bool,
+    /// The session beside the stream.
+    pub catalog: Catalog,
+}
+
+/// Where the stream begins.
+struct Origin {
+    offset: StreamOffset,
+    /// The slot was made just now, and this is its snapshot.
+    created: Option<slot::Created>,
+    /// The stored positions were given up: every table is read again.
+    reset: bool,
+}
+
+impl Starter<'_> {
+    /// Decides, and makes what is missing on the server.
+    pub(super) async fn plan(mut self) -> Result<Plan> {
+        let identity = identify(&mut self.replication).await?;
+        let mut stored = Stored::read(self.settings, self.committed)?;
+        let resumed = stored.stream.as_ref().is_some_and(|stream| stream.stage == Stage::Ready);
+        if self.settings.snapshot != SnapshotMode::InitialOnly
+            && let Some(stream) = &mut stored.stream
+        {
+            check_identity(stream, &identity, &mut self.replication, self.settings).await?;
+        }
+        let (captured, added) = self.captured().await?;
+        let origin = self.origin(&stored, &identity).await?;
+        let mut readings = self.readings(&captured, &added, &stored, resumed, origin.reset);
+        let session = self.catalog.session().await?;
+        let mut narrowed = publication::narrowed(session, &self.settings.publication).await?;
+        for reading in &mut readings {
+            reading.narrowed = narrowed.remove(&reading.table.relid).unwrap_or_default();
+        }
+        let read: HashSet<u32> = readings.iter().map(|reading| reading.table.relid).collect();
+        let Self { settings, output, committed, progress, catalog, replication, .. } = self;
+        let exported = if readings.is_empty() {
+            None
+        } else {
+            Some(export(settings, progress, origin.created, replication).await?)
+        };
+        let read_to = exported.as_ref().map_or(Lsn::NONE, |exported| exported.created.consistent);
+        let mut offset = origin.offset;
+        if settings.snapshot == SnapshotMode::InitialOnly && !resumed {
+            offset.consistent = read_to;
+            offset.end = read_to;
+        }
+        let mut tables = HashMap::new();
+        let mut resume = vec![(settings.partition(), Some(offset.position()))];
+        for table in &captured.tables {
+            let name: TableName = (Arc::clone(&table.schema), Arc::clone(&table.name));
+            let before = stored.tables.get(&name).copied();
+            let (state, lsn) = state(table, before, read.contains(&table.relid), read_to);
+            tables.insert(name, lsn);
+            if let Some(state) = state {
+                resume.push((table_partition(&settings.prefix, &table.schema, &table.name), Some(state.position())));
+            }
+        }
+        // Tables that are no longer captured are forgotten: if they come back, they have missed changes.
+        for (schema, name) in stored.tables.keys().filter(|name| !tables.contains_key(*name)) {
+            resume.push((table_partition(&settings.prefix, schema, name), None));
+        }
+        let number = output.send(SourceBatch { rows: Rows::default(), resume }).await?;
+        until_durable(committed, number).await;
+        Ok(Plan { offset, readings, exported, tables, read_new: settings.mapping.is_lossless() && settings.snapshot != SnapshotMode::NoData, catalog })
+    }
+
+    /// What is captured, with the publication made to fit, and which of its members are new there.
+    async fn captured(&mut self) -> Result<(Captured, HashSet<u32>)> {
+        let settings = self.settings;
+        let session = self.catalog.session().await?;
+        let all = tables::list(session).await?;
+        let captured = tables::capture(&all, &settings.filter, settings.via_root);
+        if captured.members.is_empty() && settings.autocreate == Autocreate::Filtered {
+            return Err(Error::config(format!("no table of database `{}` is captured", settings.endpoint.database))
+                .code("TL0311")
+                .remedy(
+                    "check table.include.list and schema.include.list: they hold schema.table names or patterns; the \
+                     role sees only tables of schemas that exist",
+                ));
+        }
+        let (publication, added) = publication::ensure(session, settings, &captured, &all).await?;
+        if settings.autocreate == Autocreate::Filtered {
+            return Ok((captured, added_tables(&all, &added)));
+        }
+        let mut captured = tables::capture(&all, &settings.filter, publication.via_root);
+        if !publication.all_tables {
+            let published = publication::published(session, &settings.publication).await?;
+            let is_published = |table: &Table| published.contains(&(table.schema.to_string(), table.name.to_string()));
+            for table in captured.tables.iter().filter(|table| !is_published(table)) {
+                let table = table.quoted();
+                tracing::warn!(publication = settings.publication, table, "table is not published, so not captured");
+            }
+            captured.tables.retain(is_published);
+        }
+        Ok((captured, added_tables(&all, &added)))
+    }
+
+    /// Where the stream begins; makes the slot if that is right.
+    async fn origin(&mut self, stored: &Stored, identity: &Identity) -> Result<Origin> {
+        let settings = self.settings;
+        if settings.snapshot == SnapshotMode::InitialOnly {
+            let fresh = || self.offset(identity, Stage::Ready, Lsn::NONE);
+            let offset = stored.stream.clone().unwrap_or_else(fresh);
+            return Ok(Origin { offset, created: None, reset: false });
+        }
+        let found = slot::find(self.catalog.session().await?, &settings.slot).await?;
+        match (&stored.stream, found) {
+            (None, Some(slot)) => self.adopt(&slot, identity),
+            (None, None) => self.create(stored, identity).await,
+            (Some(stream), found) if stream.stage == Stage::Intent => {
+                if let Some(slot) = found {
+                    // Nothing was read from it: our own start ended between making it and storing that.
+                    tracing::info!(slot = settings.slot, "dropping the slot that an unfinished start left behind");
+                    self.drop_orphan(&slot).await?;
+                }
+                self.create(stored, identity).await
+            }
+            (Some(stream), found) => {
+                let (name, database) = (&settings.slot, &settings.endpoint.database);
+                let checked = slot::check_position(found.as_ref(), name, database, stream.end);
+                match checked {
+                    Ok(()) => Ok(Origin { offset: stream.clone(), created: None, reset: false }),
+                    Err(error) if settings.snapshot == SnapshotMode::WhenNeeded && is_gone(&error) => {
+                        tracing::warn!(error = %error, "the stored position is given up: every table is read again");
+                        if let Some(slot) = found {
+                            self.drop_orphan(&slot).await?;
+                        }
+                        self.create(stored, identity).await
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// A slot that is not of our making: it may have been made in advance, or the offset was forgotten.
+    fn adopt(&self, slot: &Slot, identity: &Identity) -> Result<Origin> {
+        let settings = self.settings;
+        slot::check_usable(slot, &settings.slot, &settings.endpoint.database)?;
+        let from = slot.confirmed.ok_or_else(|| no_position(&settings.slot))?;
+        tracing::info!(slot = settings.slot, from = %from, "slot exists without a stored position: streaming begins there");
+        Ok(Origin { offset: self.offset(identity, Stage::Ready, from), created: None, reset: false })
+    }
+
+    /// A new slot: whatever was read before has missed changes since, and is read again.
+    async fn create(&mut self, stored: &Stored, identity: &Identity) -> Result<Origin> {
+        let reset = !stored.tables.is_empty();
+        let intent = self.offset(identity, Stage::Intent, Lsn::NONE);
+        let resume = vec![(self.settings.partition(), Some(intent.position()))];
+        let number = self.output.send(SourceBatch { rows: Rows::default(), resume }).await?;
+        // The intent must be found by whoever finds the slot.
+        until_durable(self.committed, number).await;
+        self.progress.phase(&format!("creating slot \"{}\"", self.settings.slot));
+        let created = slot::create(&mut self.replication, &self.settings.slot, false).await?;
+        tracing::info!(slot = self.settings.slot, consistent = %created.consistent, "slot created");
+        let offset = self.offset(identity, Stage::Ready, created.consistent);
+        Ok(Origin { offset, created: Some(created), reset })
+    }
+
+    async fn drop_orphan(&mut self, slot: &Slot) -> Result<()> {
+        if slot.active_pid.is_some() {
+            return Err(slot::in_use(&self.settings.slot, slot.active_pid));
+        }
+        slot::drop_slot(self.catalog.session().await?, &self.settings.slot).await
+    }
+
+    fn offset(&self, identity: &Identity, stage: Stage, at: Lsn) -> StreamOffset {
+        StreamOffset {
+            system: Arc::clone(&identity.system),
+            timeline: identity.timeline,
+            slot: self.settings.slot.as_str().into(),
+            stage,
+            consistent: at,
+            end: at,
+            inside: None,
+        }
+    }
+
+    /// Which tables are read first.
+    fn readings(
+        &self,
+        captured: &Captured,
+        added: &HashSet<u32>,
+        stored: &Stored,
+        resumed: bool,
+        reset: bool,
+    ) -> Vec<Reading> {
+        let always = self.settings.snapshot == SnapshotMode::Always && self.first;
+        let no_data = self.settings.snapshot == SnapshotMode::NoData;
+        // Debezium reads no table that is added to a connector that has streamed.
+        let read_unknown = !no_data && (!resumed || self.settings.mapping.is_lossless());
+        let choose = |table: &Table| {
+            let before = stored.tables.get(&(Arc::clone(&table.schema), Arc::clone(&table.name)));
+            let again = match before {
+                None => return read_unknown.then_some(reset),
+                Some(offset) => match offset.stage {
+                    TableStage::Pending => return Some(reset),
+                    TableStage::Begun | TableStage::Again => true,
+                    TableStage::Skipped => reset && !no_data,
+                    TableStage::Done => always || reset || offset.relid != table.relid || added.contains(&table.relid),
+                },
+            };
+            again.then_some(true)
+        };
+        let reading =
+            |table: &Table| choose(table).map(|again| Reading { table: table.clone(), again, narrowed: Default::default() });
+        captured.tables.iter().filter_map(reading).collect()
+    }
+}
+
+/// The state to store for a captured table now, if it changes, and the end of what was read of it.
+fn state(table: &Table, before: Option<TableOffset>, read: bool, read_to: Lsn) -> (Option<TableOffset>, Lsn) {
+    let relid = table.relid;
+    match before {
+        _ if read => match before.map(|before| before.stage) {
+            None => (Some(TableOffset { stage: TableStage::Pending, relid, lsn: read_to }), read_to),
+            // Until it is begun again, what was known of it must be kept: it is to be read again.
+            Some(TableStage::Done | TableStage::Skipped) => {
+                (Some(TableOffset { stage: TableStage::Again, relid, lsn: Lsn::NONE }), read_to)
+            }
+            Some(TableStage::Pending | TableStage::Begun | TableStage::Again) => (None, read_to),
+        },
+        Some(before) => (None, before.lsn),
+        None => (Some(TableOffset { stage: TableStage::Skipped, relid, lsn: Lsn::NONE }), Lsn::NONE),
+    }
+}
+
+/// A snapshot to read in: the new slot's own, or that of a temporary one.
+async fn export(
+    settings: &Settings,
+    progress: &Arc<dyn Progress>,
+    created: Option<slot::Created>,
+    replication: Connection,
+) -> Result<Exported> {
+    if !settings.snapshot_delay.is_zero() {
+        sleep(settings.snapshot_delay).await;
+    }
+    if let Some(created) = created {
+        return Ok(Exported { created, session: replication });
+    }
+    replication.close().await;
+    progress.phase("waiting for a snapshot");
+    let mut session = Connection::open(&settings.endpoint, Session::Replication).await?;
+    // Slots are the cluster's, so the name must be of this session alone.
+    let name = format!("tapline_snapshot_{}", session.process_id());
+    let created = slot::create(&mut session, &name, true).await?;
+    Ok(Exported { created, session })
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.code, Some("TL0303" | "TL0304" | "TL0305"))
+}
+
+fn added_tables(all: &[Table], added: &HashSet<u32>) -> HashSet<u32> {
+    let is_under = |table: &&Table| tables::is_under(table, all, added);
+    all.iter().filter(is_under).map(|table| table.relid).collect()
+}
