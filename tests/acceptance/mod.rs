@@ -2,3 +2,4 @@
 
 mod every_type;
 mod postgres_source;
+mod sql_sink;
