@@ -20,8 +20,9 @@
 //! | TL0513 | the worker stops |
 //! | TL0514 | the connector cannot do what is asked of it |
 
+use crate::plugins::keys;
 use std::time::Duration;
-use tapline_sdk::{Error, ErrorKind};
+use tapline_sdk::{Config, Error, ErrorKind, Result};
 
 /// Where an error came up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +135,16 @@ impl Backoff {
             attempts: 0,
             waited: Duration::ZERO,
         }
+    }
+
+    /// What a connector's settings say.
+    ///
+    /// # Errors
+    /// A key does not parse.
+    pub fn of(framework: &Config) -> Result<Self> {
+        let delay_max = framework.get(&keys::RETRY_DELAY_MAX)?;
+        let retry_timeout_ms = framework.get(&keys::RETRY_TIMEOUT)?;
+        Ok(Self::new(delay_max, retry_timeout_ms))
     }
 
     /// How long to wait before the next attempt; `None`: give up. `spread` from 0 to 1 is the jitter, so that tasks

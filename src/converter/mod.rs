@@ -12,12 +12,15 @@
 //! | Code | Meaning |
 //! |---|---|
 //! | TL0601 | a schema cannot be written as Avro |
-//! | TL0602 | a stored schema cannot be read |
 
+pub mod avro;
 mod decoder;
 mod encoder;
 mod headers;
+pub mod json;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::{Decoder, Pushed, RawRecord};
 pub use encoder::{Encoded, Encoder, Prepared};
-pub use headers::{BARRIER, TRANSACTION, UNAVAILABLE};
+pub use headers::{BARRIER, TRANSACTION, UNAVAILABLE, unavailable_fields};

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 use tapline_sdk::{
-    Assignment, Batch, BoxFuture, Config, Connector, Error, Info, Issue, Position, Rejected,
-    Result, Sink, SinkContext, Source, SourceContext, TopicPartition,
+    Assignment, Batch, BoxFuture, Config, Error, Info, Issue, Position, Rejected, Result, Sink,
+    SinkContext, Source, SourceContext, TopicPartition,
 };
 
 /// Text settings of one task.

@@ -121,6 +121,10 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 )
 .or("requested");
 
+/// The log's id, beside [`NAME`] in what [`tapline_sdk::Connector::alter_offsets`] of a sink is given: a target keeps
+/// positions under both. No key that people write.
+pub const CLUSTER_ID: &str = "cluster.id";
+
 /// Keys of sources and sinks.
 pub const ALL: [Definition; 18] = [
     NAME.definition,

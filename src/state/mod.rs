@@ -12,9 +12,15 @@
 //! | TL0531 | a sealed secret does not open with this key |
 
 mod configs;
+mod map;
 mod offsets;
 mod seal;
+mod status;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use configs::{ConfigStore, ConnectorConfig, TargetState};
+pub use map::{Blob, StateMap};
 pub use offsets::{OffsetClaim, OffsetStore};
 pub use seal::Sealer;
+pub use status::{Status, StatusStore};

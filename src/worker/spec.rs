@@ -1,5 +1,6 @@
 //! What the worker is asked to run: connectors as settings, and where they were written.
 
+use crate::plugins::Plugins;
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, sync::Arc};
 use tapline_sdk::{Error, Issue, Result};
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Fills in placeholders when a connector starts; `None`: settings hold none.
     pub placeholders: Option<Arc<dyn Placeholders>>,
+    /// The connectors that can be run: [`Plugins::builtin`] but in tests.
+    pub plugins: Plugins,
 }
 
 /// One problem of one connector.

@@ -182,6 +182,17 @@ impl Arena {
         }
     }
 
+    /// Replaces a child of an array, map or struct of this arena; an index past its end, or a parent without
+    /// children, is ignored.
+    pub fn set_child(&mut self, parent: Cell, at: usize, cell: Cell) {
+        if let Cell::Array(span) | Cell::Map(span) | Cell::Struct(span) = parent
+            && at < span.len as usize
+            && let Some(place) = self.cells.get_mut(span.start as usize + at)
+        {
+            *place = cell;
+        }
+    }
+
     /// A copy of these cells, which must be of this arena, as one block.
     pub fn block_of(&mut self, cells: &[Cell]) -> Block {
         let start = index(self.cells.len());
