@@ -5,6 +5,7 @@
 
 use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
 use crate::{
+    broker::{Broker, Embedded},
     config::worker::{self, LogFormat, REST_DEFAULT, WorkerSettings},
     pipeline::Pipeline,
     rest,
@@ -61,7 +62,8 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
         broker = log::open(&settings) => broker?,
         () = signals.next() => return Ok(Found::Fine),
     };
-    let worker = Worker::open(log::worker_settings(&settings), broker).await?;
+    let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
+    let worker = Worker::open(log::worker_settings(&settings), log).await?;
     let server = Server::start(listener, worker.clone(), &settings)?;
     screen.say(&banner(&settings, server.address));
 
@@ -81,7 +83,7 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
             .say("stopping: commits become durable, sinks finish; a second signal ends at once\n");
     }
     tokio::select! {
-        () = stop(&worker, &settings, &screen) => {}
+        () = stop(&worker, &broker, &settings, &screen) => {}
         () = signals.next() => signals::exit_now(&screen),
     }
     server.stop().await;
@@ -181,7 +183,8 @@ fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
     text
 }
 
-async fn stop(worker: &Worker, settings: &WorkerSettings, screen: &Screen) {
+/// Tasks first, then the log: what they commit on the way out becomes durable.
+async fn stop(worker: &Worker, broker: &Embedded, settings: &WorkerSettings, screen: &Screen) {
     let stopped = worker.stop(settings.shutdown_deadline).await;
     if !stopped.abandoned.is_empty() {
         let names = stopped.abandoned.join(", ");
@@ -189,6 +192,18 @@ async fn stop(worker: &Worker, settings: &WorkerSettings, screen: &Screen) {
             &format!("{names} did not stop in time; what was not committed is read again"),
             "",
         ));
+    }
+    // A log that has stopped (I7) was explained when it did; it cannot be closed in order any more.
+    if broker.stopped().is_some() {
+        return;
+    }
+    match tokio::time::timeout(settings.shutdown_deadline, broker.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => screen.warn(&problem::of_error(&error)),
+        Err(_late) => {
+            let message = "the log was not closed in time; the next start recovers it";
+            screen.warn(&problem::warning(message, ""));
+        }
     }
 }
 
@@ -243,6 +258,3 @@ impl Server {
         }
     }
 }
-
-/// Shares what every start needs with the log's and the worker's own settings.
-type Log = Arc<dyn crate::broker::Broker>;
