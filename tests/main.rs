@@ -12,5 +12,6 @@
 mod acceptance;
 mod crash;
 mod pipeline;
+mod runtime;
 mod support;
 mod tidy;

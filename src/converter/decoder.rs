@@ -6,7 +6,7 @@ use super::{
     headers::{self, BARRIER, TRANSACTION, UNAVAILABLE},
 };
 use crate::registry::Registry;
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, mem, sync::Arc};
 use tapline_sdk::{
     Arena, Cell, Head, Partition, RecordError, Rows, Schema, Shape, Transaction, Type,
 };
@@ -25,9 +25,13 @@ pub struct Decoder {
     shapes: HashMap<ShapeKey, u32>,
     names: HashMap<Box<str>, Arc<str>>,
     scratch: Scratch,
+    others: Vec<(Arc<str>, HeaderValue)>,
     text: Arc<Schema>,
     bytes: Arc<Schema>,
 }
+
+/// A header's schema and value.
+type HeaderValue = (Option<Arc<Schema>>, Cell);
 
 /// The topic's address, and the ids of key and value.
 type ShapeKey = (usize, Option<i32>, Option<i32>);
@@ -79,6 +83,7 @@ impl Decoder {
             shapes: HashMap::new(),
             names: HashMap::new(),
             scratch: Scratch::default(),
+            others: Vec::new(),
             text: Schema::string(),
             bytes: Schema::of(Type::Bytes).build(),
         }
@@ -95,12 +100,14 @@ impl Decoder {
         headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
     ) -> Result<Pushed, RecordError> {
         let mut own = Own::default();
-        let mut others = Vec::new();
+        // Kept from record to record; an error merely costs an allocation.
+        let mut others = mem::take(&mut self.others);
+        others.clear();
         for (name, value) in headers {
             match name {
                 UNAVAILABLE => own.unavailable = value,
                 TRANSACTION => {
-                    own.transaction = value.map(headers::parse_transaction).transpose()?
+                    own.transaction = value.map(headers::parse_transaction).transpose()?;
                 }
                 BARRIER => own.barrier = value.map(headers::parse_barrier).transpose()?,
                 _ => others.push((self.name(name), self.header(value, rows.arena_mut()))),
@@ -129,9 +136,10 @@ impl Decoder {
             timestamp_ms: Some(record.timestamp_ms),
             transaction: own.transaction,
         });
-        for (name, (schema, cell)) in others {
+        for (name, (schema, cell)) in others.drain(..) {
             rows.header(name, schema, cell);
         }
+        self.others = others;
         Ok(Pushed {
             barrier: own.barrier,
         })
@@ -173,7 +181,7 @@ impl Decoder {
     }
 
     /// A struct if the value is framed Avro of a schema we know, else text, else bytes.
-    fn header(&mut self, value: Option<&[u8]>, arena: &mut Arena) -> (Option<Arc<Schema>>, Cell) {
+    fn header(&mut self, value: Option<&[u8]>, arena: &mut Arena) -> HeaderValue {
         let Some(bytes) = value else {
             return (None, Cell::Null);
         };

@@ -50,10 +50,13 @@ struct Bound {
 /// The plans for one batch's shapes: encodes exactly the [`Rows`] it was prepared for.
 pub struct Prepared {
     /// By shape: key and value.
-    shapes: Vec<(Option<Arc<Bound>>, Option<Arc<Bound>>)>,
+    shapes: Vec<ShapePlan>,
     /// Structs in headers; a handful.
     headers: Vec<Arc<Bound>>,
 }
+
+/// The plans of a shape's key and value.
+type ShapePlan = (Option<Arc<Bound>>, Option<Arc<Bound>>);
 
 /// One record as bytes; reused from record to record.
 #[derive(Debug, Default)]

@@ -42,6 +42,9 @@ impl Covers {
             permit,
         } = sent;
         self.upto = number;
+        // The later offset of a partition covers the earlier one.
+        self.resume
+            .retain(|(earlier, _)| !batch.resume.iter().any(|(later, _)| later == earlier));
         self.resume.extend(batch.resume);
         self.records += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
         self.permits.push(permit);

@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tapline_sdk::{Result, Rows, Shape};
+use tapline_sdk::{Partition, Result, Rows, Shape};
 use tokio::sync::watch;
 
 /// Seven days: a sink that was away for less still finds every change of a key, not only its last.
@@ -30,6 +30,13 @@ pub(super) struct Slot {
     pub(super) number: usize,
     pub(super) topic: Arc<str>,
     pub(super) partitions: u32,
+}
+
+/// What the first batch of a topic tells about its keys. Barriers have none and tell nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Keys {
+    keyed: bool,
+    keyless: bool,
 }
 
 /// The topics of one run of a source.
@@ -59,16 +66,24 @@ impl Topics {
 
     /// One slot per shape of the batch. Topics met for the first time are created and active on return.
     pub(super) async fn slots(&mut self, rows: &Rows) -> Result<Vec<Slot>> {
-        let unknown: BTreeMap<&Arc<str>, &Shape> = rows
-            .shapes()
-            .iter()
-            .filter(|shape| !self.known.contains_key(&shape.topic))
-            .map(|shape| (&shape.topic, shape))
-            .collect();
+        let mut unknown: BTreeMap<&Arc<str>, Keys> = BTreeMap::new();
+        for shape in rows.shapes() {
+            if !self.known.contains_key(&shape.topic) {
+                unknown.entry(&shape.topic).or_default().keyed |= shape.key.is_some();
+            }
+        }
         if !unknown.is_empty() {
+            for record in rows.iter() {
+                if record.shape().key.is_none()
+                    && record.head().partition != Partition::All
+                    && let Some(keys) = unknown.get_mut(&record.shape().topic)
+                {
+                    keys.keyless = true;
+                }
+            }
             let new = unknown
                 .into_iter()
-                .map(|(topic, shape)| self.describe(topic, shape))
+                .map(|(topic, keys)| self.describe(topic, keys))
                 .collect();
             self.meet(new).await?;
         }
@@ -76,13 +91,14 @@ impl Topics {
         Ok(rows.shapes().iter().filter_map(slot).collect())
     }
 
-    fn describe(&self, topic: &Arc<str>, shape: &Shape) -> NewTopic {
-        let policy = match shape.key {
-            Some(_) => [
+    fn describe(&self, topic: &Arc<str>, keys: Keys) -> NewTopic {
+        let policy = if keys.keyed || !keys.keyless {
+            [
                 ("cleanup.policy", "compact"),
                 ("min.compaction.lag.ms", COMPACTION_LAG_MS),
-            ],
-            None => [("cleanup.policy", "delete"), ("retention.ms", RETENTION_MS)],
+            ]
+        } else {
+            [("cleanup.policy", "delete"), ("retention.ms", RETENTION_MS)]
         };
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         NewTopic {
@@ -190,7 +206,9 @@ fn key(topic: &str, connector: &str) -> Arc<[u8]> {
 
 /// Topic names hold no colon, so the first one ends the topic.
 fn parse(key: &[u8]) -> Option<(&str, &str)> {
-    let rest = std::str::from_utf8(key).ok()?.strip_prefix("status-topic-")?;
+    let rest = std::str::from_utf8(key)
+        .ok()?
+        .strip_prefix("status-topic-")?;
     rest.split_once(":connector-")
 }
 

@@ -148,7 +148,7 @@ impl OffsetStore {
             .remedy("stop the connector first"));
         }
         let entries = entries.iter().map(|(partition, offset)| {
-            let offset = offset.as_ref().map(|offset| value_of(offset));
+            let offset = offset.as_ref().map(value_of);
             (key_of(connector, partition), offset)
         });
         self.map.put_all(&entries.collect::<Vec<_>>()).await

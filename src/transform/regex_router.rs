@@ -100,7 +100,7 @@ impl RegexRouter {
                 Part::Literal(text) => name.push_str(text),
                 // A group that took no part is empty, where Java would write "null".
                 Part::Group(at) => {
-                    name.push_str(captures.get(*at).map_or("", |group| group.as_str()))
+                    name.push_str(captures.get(*at).map_or("", |group| group.as_str()));
                 }
             }
         }

@@ -116,8 +116,15 @@ impl Worker {
         let name = spec.name.clone();
         self.shared.metrics.forget(&name);
         let running = Running::start(&self.shared, spec, resolved)?;
-        tracing::info!(connector = name, class = running.resolved.class, "connector started");
-        self.shared.connectors.lock().insert(name, Arc::new(running));
+        tracing::info!(
+            connector = name,
+            class = running.resolved.class,
+            "connector started"
+        );
+        self.shared
+            .connectors
+            .lock()
+            .insert(name, Arc::new(running));
         Ok(())
     }
 
@@ -126,13 +133,18 @@ impl Worker {
         properties.insert(keys::NAME.name().to_owned(), spec.name.clone());
         properties.insert(keys::CLASS.name().to_owned(), spec.class.clone());
         let stored = self.shared.configs.all();
-        let target = stored.get(&spec.name).map_or(TargetState::Started, |one| one.target);
+        let target = stored
+            .get(&spec.name)
+            .map_or(TargetState::Started, |one| one.target);
         let config = ConnectorConfig { properties, target };
         if stored.get(&spec.name) == Some(&config) {
             return Ok(());
         }
         let secret = secrets(&config.properties, resolved);
-        self.shared.configs.put(&spec.name, config.clone(), &secret).await
+        self.shared
+            .configs
+            .put(&spec.name, config.clone(), &secret)
+            .await
     }
 }
 

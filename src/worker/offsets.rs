@@ -4,7 +4,7 @@ use super::{ConnectorKind, Worker, running::Running};
 use crate::{
     broker::{Commit, GroupPosition},
     plugins::Plugin,
-    sink,
+    sink, source,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tapline_sdk::{Error, Position, Result, Scalar, SinkContext, TopicPartition};
@@ -83,9 +83,11 @@ impl Worker {
         self.open_for_changes()?;
         let running = self.connector(connector)?;
         if running.spec.kind != ConnectorKind::Source {
-            return Err(Error::config(format!("{connector} is a sink and reads no tables"))
-                .code("TL0514")
-                .remedy("name the source connector"));
+            return Err(
+                Error::config(format!("{connector} is a sink and reads no tables"))
+                    .code("TL0514")
+                    .remedy("name the source connector"),
+            );
         }
         let stored = self.shared.sources.offsets.read(connector).await?;
         let known: BTreeMap<String, Position> = stored
@@ -94,16 +96,20 @@ impl Worker {
             .collect();
         if let Some(unknown) = tables.iter().find(|table| !known.contains_key(*table)) {
             let known: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(Error::config(format!("{connector} has not read a table {unknown}"))
-                .code("TL0514")
-                .remedy(format!("it has read: {}", known.join(", "))));
+            return Err(
+                Error::config(format!("{connector} has not read a table {unknown}"))
+                    .code("TL0514")
+                    .remedy(format!("it has read: {}", known.join(", "))),
+            );
         }
         let wanted = known
             .into_iter()
             .filter(|(table, _)| tables.is_empty() || tables.contains(table));
-        let entries: Vec<_> = wanted.map(|(_, partition)| (partition, Some(again()))).collect();
+        let entries: Vec<_> = wanted
+            .map(|(_, partition)| (partition, Some(again())))
+            .collect();
         self.start_again(running, async || {
-            self.shared.sources.offsets.alter(connector, entries).await
+            self.alter_stored(connector, entries).await
         })
         .await
     }
@@ -121,7 +127,9 @@ impl Worker {
         let name = &running.spec.name;
         match &running.resolved.plugin {
             Plugin::Source(plugin) => {
-                plugin.alter_offsets(&running.resolved.config, &pairs).await?;
+                plugin
+                    .alter_offsets(&running.resolved.config, &pairs)
+                    .await?;
                 self.shared.sources.offsets.alter(name, pairs).await
             }
             // The target first: were the group's position changed alone, the target's would still be the truth (I4).
@@ -131,6 +139,20 @@ impl Worker {
                 self.move_group(name, sink_entries).await
             }
         }
+    }
+
+    /// Changes a stopped source's offsets.
+    async fn alter_stored(
+        &self,
+        connector: &str,
+        pairs: Vec<(Position, Option<Position>)>,
+    ) -> Result<()> {
+        // I10: what a dropped task has enqueued is decided first, and its claim is settled.
+        let offsets = &self.shared.sources.offsets;
+        let owner = source::owner(connector, 0);
+        let _writer = self.shared.log.writer(&owner).await?;
+        offsets.claim(connector).await?.release();
+        offsets.alter(connector, pairs).await
     }
 
     async fn move_group(
@@ -160,7 +182,11 @@ impl Worker {
             appends: Vec::new(),
             positions,
         };
-        let mut writer = self.shared.log.writer(&format!("sink-{connector}-0")).await?;
+        let mut writer = self
+            .shared
+            .log
+            .writer(&format!("sink-{connector}-0"))
+            .await?;
         writer.commit(commit).await.map(drop)
     }
 
@@ -295,18 +321,24 @@ mod tests {
     fn a_sinks_entry_is_read_as_kafka_connect_reads_it() {
         let topic = (TOPIC, Scalar::Text("t".into()));
         let number = (PARTITION, Scalar::Text("3".into()));
-        let (at, offset) =
-            sink_entry(&entry(&[topic.clone(), number.clone()], Some(Scalar::Int(17)))).expect("valid");
+        let (at, offset) = sink_entry(&entry(
+            &[topic.clone(), number.clone()],
+            Some(Scalar::Int(17)),
+        ))
+        .expect("valid");
         assert_eq!((&*at.topic, at.partition, offset), ("t", 3, Some(17)));
         let reset = sink_entry(&entry(&[topic.clone(), number.clone()], None)).expect("valid");
         assert_eq!(reset.1, None);
         let wrong = [
-            entry(&[topic.clone()], None),
+            entry(std::slice::from_ref(&topic), None),
             entry(&[topic.clone(), (PARTITION, Scalar::Bool(true))], None),
             entry(&[topic, number], Some(Scalar::Int(-1))),
         ];
         for entry in wrong {
-            assert_eq!(sink_entry(&entry).expect_err("refused").code, Some("TL0511"));
+            assert_eq!(
+                sink_entry(&entry).expect_err("refused").code,
+                Some("TL0511")
+            );
         }
     }
 
@@ -319,6 +351,9 @@ mod tests {
             ("table".into(), text("orders")),
         ]);
         assert_eq!(table_of(&partition).as_deref(), Some("public.orders"));
-        assert_eq!(table_of(&Position::from([("server".into(), text("shop"))])), None);
+        assert_eq!(
+            table_of(&Position::from([("server".into(), text("shop"))])),
+            None
+        );
     }
 }

@@ -14,6 +14,9 @@ use tapline_sdk::{Error, Result, TopicPartition};
 /// Encoded bytes of one page: what a terminal or a browser takes at once.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// The topic that holds connectors' settings.
+const CONFIGS_TOPIC: &str = "connect-configs";
+
 /// The longest wait of one question: below the time after which HTTP clients give up.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -51,15 +54,20 @@ impl Worker {
     pub async fn read(&self, read: Read) -> Result<Page> {
         let log = &*self.shared.log;
         let missing = || {
-            Error::config(format!("there is no partition {}/{}", read.topic, read.partition))
-                .code("TL0512")
-                .remedy("`tapline topics` lists what exists")
+            Error::config(format!(
+                "there is no partition {}/{}",
+                read.topic, read.partition
+            ))
+            .code("TL0512")
+            .remedy("`tapline topics` lists what exists")
         };
         // I9: settings may hold passwords, sealed or not.
-        if read.topic == crate::state::CONFIGS_TOPIC {
-            return Err(Error::config("connect-configs may hold secrets and is not shown")
-                .code("TL0512")
-                .remedy("ask for the connector's status instead"));
+        if read.topic == CONFIGS_TOPIC {
+            return Err(
+                Error::config("connect-configs may hold secrets and is not shown")
+                    .code("TL0512")
+                    .remedy("ask for the connector's status instead"),
+            );
         }
         let info = log.topic(&read.topic).ok_or_else(missing)?;
         let ends = usize::try_from(read.partition)

@@ -63,9 +63,8 @@ impl Running {
         }
         // I5: dropping them is no success, and I10: their writers are fenced by whoever comes next.
         running.shutdown().await;
-        let unfinished = |task: &&Arc<Monitor>| {
-            !matches!(task.state(), State::Stopped | State::Failed)
-        };
+        let unfinished =
+            |task: &&Arc<Monitor>| !matches!(task.state(), State::Stopped | State::Failed);
         let dropped = self.tasks.iter().filter(unfinished);
         dropped
             .map(|task| format!("{}-{}", task.connector, task.task))

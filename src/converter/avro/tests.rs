@@ -1,5 +1,10 @@
 //! Every schema and value against Apache's own decoder, and there and back.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures of a run are for whoever reads its output"
+)]
+
 use super::{
     EncodePlan, Output, Reader, Scratch, from_connect,
     node::Node,
@@ -171,7 +176,7 @@ fn assert_same(schema: &Schema, ours: Value<'_>, oracle: &Oracle) {
         (Value::Null, Oracle::Null) => {}
         (Value::Bool(a), Oracle::Boolean(b)) => assert_eq!(a, *b),
         (Value::Int(a), Oracle::Int(b) | Oracle::Date(b) | Oracle::TimeMillis(b)) => {
-            assert_eq!(a, i64::from(*b))
+            assert_eq!(a, i64::from(*b));
         }
         (Value::Int(a), Oracle::Long(b) | Oracle::TimestampMillis(b)) => assert_eq!(a, *b),
         (Value::Float(a), Oracle::Float(b)) => assert_eq!(a.to_bits(), f64::from(*b).to_bits()),
