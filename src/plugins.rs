@@ -57,7 +57,11 @@ impl Plugins {
     /// The connectors of this binary.
     #[must_use]
     pub fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Plugins> = LazyLock::new(Plugins::default);
+        static BUILTIN: LazyLock<Plugins> = LazyLock::new(|| {
+            Plugins::default()
+                .with_source::<tapline_postgres::PostgresSource>()
+                .with_sink::<tapline_sql::SqlSink>()
+        });
         &BUILTIN
     }
 
