@@ -16,7 +16,9 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
+use tapline_postgres::PostgresSource;
 use tapline_sdk::{Alias, Info, Issue, Sink, Source, nearest};
+use tapline_sql::SqlSink;
 
 /// The connectors that a worker can run. Cheap to clone.
 #[derive(Clone, Default)]
@@ -59,8 +61,8 @@ impl Plugins {
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Plugins> = LazyLock::new(|| {
             Plugins::default()
-                .with_source::<tapline_postgres::PostgresSource>()
-                .with_sink::<tapline_sql::SqlSink>()
+                .with_source::<PostgresSource>()
+                .with_sink::<SqlSink>()
         });
         &BUILTIN
     }

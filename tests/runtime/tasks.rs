@@ -340,16 +340,15 @@ async fn a_stop_drains_what_was_sent_and_finishes_the_batch_at_hand() {
     })
     .await;
     let log = bench.log.clone();
-    let held = Arc::clone(&script);
-    tokio::spawn(async move {
+    let release = async {
         log.release();
         until("a put is held", || async {
-            (!held.target.lock().puts.is_empty()).then_some(())
+            (!script.target.lock().puts.is_empty()).then_some(())
         })
         .await;
-        held.go.notify_one();
-    });
-    let bench = bench.again().await;
+        script.go.notify_one();
+    };
+    let (bench, ()) = tokio::join!(bench.again(), release);
     assert_eq!(bench.log.end("t"), 40, "what was sent is durable");
     let done = script.rows();
     assert_eq!(done, numbers(i64::try_from(done.len()).expect("small")));
