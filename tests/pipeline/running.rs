@@ -119,7 +119,7 @@ async fn a_replicating_worker_answers_every_command() {
     wait::until("the snapshot is delivered", async || {
         let delivered = running
             .worker
-            .metric("tapline_sink_records_delivered_total")
+            .metric("tapline_records_delivered_total")
             .await?;
         (delivered >= 2.0).then_some(())
     })
