@@ -13,5 +13,6 @@ mod acceptance;
 mod crash;
 mod pipeline;
 mod runtime;
+mod kafka;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@
 
 use super::{
     GroupPosition,
-    batch::{Batch, BatchBuilder, BatchError, BatchReader, Compression, Headers},
+    batch::{Batch, BatchBuilder, BatchError, BatchReader, Compression},
     layout::{Fields, Put},
 };
 use bytes::Bytes;
@@ -106,7 +106,7 @@ pub(super) fn decode(batch: &[u8]) -> Result<Vec<GroupPosition>, BatchError> {
     let mut positions = Vec::new();
     for record in reader.read(&batch)? {
         let record = record?;
-        let id = Headers::last(&record.headers, TOPIC_ID).flatten();
+        let id = record.headers.get(TOPIC_ID).flatten();
         positions.extend(position(record.key, record.value, id));
     }
     Ok(positions)

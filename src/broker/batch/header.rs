@@ -56,53 +56,32 @@ impl Header {
     /// # Errors
     /// If there are less than [`HEADER_BYTES`], or a field holds what no writer writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let truncated = |_: Malformed| Problem::Truncated {
+        let raw = Raw::read(&mut Cursor::new(bytes)).map_err(|_| Problem::Truncated {
             needed: HEADER_BYTES,
             found: bytes.len(),
-        };
-        let raw: [u8; HEADER_BYTES] = Cursor::new(bytes).array().map_err(truncated)?;
-        let mut cursor = Cursor::new(&raw);
-        let mut parse = || -> Result<(Self, i64, i32, i8, i32, i32), Malformed> {
-            let base_offset = i64::from_be_bytes(cursor.array()?);
-            let length = i32::from_be_bytes(cursor.array()?);
-            let leader_epoch = i32::from_be_bytes(cursor.array()?);
-            let magic = i8::from_be_bytes(cursor.array()?);
-            let crc = u32::from_be_bytes(cursor.array()?);
-            let attributes = i16::from_be_bytes(cursor.array()?);
-            let last_offset_delta = i32::from_be_bytes(cursor.array()?);
-            let header = Self {
-                base_offset: 0,
-                bytes: 0,
-                leader_epoch,
-                crc,
-                attributes,
-                last_offset_delta: 0,
-                base_timestamp_ms: i64::from_be_bytes(cursor.array()?),
-                max_timestamp_ms: i64::from_be_bytes(cursor.array()?),
-                producer_id: i64::from_be_bytes(cursor.array()?),
-                producer_epoch: i16::from_be_bytes(cursor.array()?),
-                base_sequence: i32::from_be_bytes(cursor.array()?),
-                count: 0,
-            };
-            let count = i32::from_be_bytes(cursor.array()?);
-            Ok((header, base_offset, length, magic, last_offset_delta, count))
-        };
-        let (header, base_offset, length, magic, last_delta, count) = parse().map_err(truncated)?;
+        })?;
         // Magic first: it tells another format, or no batch at all, from a damaged one.
-        if magic != MAGIC {
-            return Err(Problem::Magic(magic));
+        if raw.magic != MAGIC {
+            return Err(Problem::Magic(raw.magic));
         }
-        let bytes = usize::try_from(length)
+        let whole = usize::try_from(raw.length)
             .ok()
             .and_then(|length| length.checked_add(PREFIX_BYTES))
             .filter(|bytes| *bytes >= HEADER_BYTES)
-            .ok_or(Problem::Length(length))?;
+            .ok_or(Problem::Length(raw.length))?;
         let header = Self {
-            base_offset: unsigned("base offset", base_offset)?,
-            bytes,
-            last_offset_delta: unsigned32("last offset delta", last_delta)?,
-            count: unsigned32("record count", count)?,
-            ..header
+            base_offset: unsigned("base offset", raw.base_offset)?,
+            bytes: whole,
+            leader_epoch: raw.leader_epoch,
+            crc: raw.crc,
+            attributes: raw.attributes,
+            last_offset_delta: unsigned("last offset delta", raw.last_offset_delta)?,
+            base_timestamp_ms: raw.base_timestamp_ms,
+            max_timestamp_ms: raw.max_timestamp_ms,
+            producer_id: raw.producer_id,
+            producer_epoch: raw.producer_epoch,
+            base_sequence: raw.base_sequence,
+            count: unsigned("record count", raw.count)?,
         };
         header.check()?;
         Ok(header)
@@ -165,15 +144,52 @@ impl Header {
     }
 }
 
-fn unsigned(name: &'static str, value: i64) -> Result<u64, Problem> {
-    u64::try_from(value).map_err(|_| Problem::Field { name, value })
+/// The fields as they stand, in their order.
+struct Raw {
+    base_offset: i64,
+    length: i32,
+    leader_epoch: i32,
+    magic: i8,
+    crc: u32,
+    attributes: i16,
+    last_offset_delta: i32,
+    base_timestamp_ms: i64,
+    max_timestamp_ms: i64,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    count: i32,
 }
 
-fn unsigned32(name: &'static str, value: i32) -> Result<u32, Problem> {
-    let value64 = i64::from(value);
-    u32::try_from(value).map_err(|_| Problem::Field {
+impl Raw {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        // A struct expression evaluates its fields in the order written, which is that of the bytes.
+        Ok(Self {
+            base_offset: i64::from_be_bytes(cursor.array()?),
+            length: i32::from_be_bytes(cursor.array()?),
+            leader_epoch: i32::from_be_bytes(cursor.array()?),
+            magic: i8::from_be_bytes(cursor.array()?),
+            crc: u32::from_be_bytes(cursor.array()?),
+            attributes: i16::from_be_bytes(cursor.array()?),
+            last_offset_delta: i32::from_be_bytes(cursor.array()?),
+            base_timestamp_ms: i64::from_be_bytes(cursor.array()?),
+            max_timestamp_ms: i64::from_be_bytes(cursor.array()?),
+            producer_id: i64::from_be_bytes(cursor.array()?),
+            producer_epoch: i16::from_be_bytes(cursor.array()?),
+            base_sequence: i32::from_be_bytes(cursor.array()?),
+            count: i32::from_be_bytes(cursor.array()?),
+        })
+    }
+}
+
+fn unsigned<S, U>(name: &'static str, value: S) -> Result<U, Problem>
+where
+    S: Copy + Into<i64>,
+    U: TryFrom<S>,
+{
+    U::try_from(value).map_err(|_| Problem::Field {
         name,
-        value: value64,
+        value: value.into(),
     })
 }
 

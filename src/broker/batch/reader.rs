@@ -175,7 +175,7 @@ impl<'a> Headers<'a> {
 
     /// The value of the last header of this name; the inner `None` is a null.
     #[must_use]
-    pub fn last(&self, name: &str) -> Option<Option<&'a [u8]>> {
+    pub fn get(&self, name: &str) -> Option<Option<&'a [u8]>> {
         self.filter(|(found, _)| *found == name)
             .last()
             .map(|(_, value)| value)

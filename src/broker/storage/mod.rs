@@ -10,6 +10,8 @@
 //! - what was not synced may survive whole, in parts of a sector, or not at all, in any order.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod sim;
 
 pub use disk::Disk;
 
