@@ -4,15 +4,13 @@
     clippy::panic,
     reason = "a test that panics has failed, which is what it is for"
 )]
-#![expect(
-    clippy::print_stderr,
-    reason = "seeds and counts are shown with --nocapture"
-)]
 
 mod acceptance;
 mod crash;
 mod pipeline;
 mod runtime;
 mod kafka;
+mod kafka;
+mod runtime;
 mod support;
 mod tidy;

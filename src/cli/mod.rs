@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
-//! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, or something FAILED in `status`.
+//! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, something FAILED in `status` or damaged
+//! in `dump`.
 //! `run` is a worker; `validate` and `dump` read files; the others ask a running worker over HTTP.
 //!
 //! Codes: TL0140 no worker found, TL0141 a worker does not answer, TL0142 a worker refused, TL0143 what stands in a

@@ -54,7 +54,10 @@ impl Connector for PostgresSource {
         match Settings::new(config) {
             Ok(settings) => Box::pin(probe::probe(&settings)).await,
             Err(error) => {
-                let remedy = error.remedy.clone().unwrap_or_else(|| "correct the value".to_owned());
+                let remedy = error
+                    .remedy
+                    .clone()
+                    .unwrap_or_else(|| "correct the value".to_owned());
                 vec![Issue::new("", error.chain(), remedy)]
             }
         }
@@ -63,7 +66,8 @@ impl Connector for PostgresSource {
     /// A slot has one reader, so there is one task whatever `tasks_max` says.
     fn task_configs(config: &Config, _tasks_max: u32) -> Vec<BTreeMap<String, String>> {
         let mut task = config.settings().clone();
-        task.entry("task.id".to_owned()).or_insert_with(|| "0".to_owned());
+        task.entry("task.id".to_owned())
+            .or_insert_with(|| "0".to_owned());
         vec![task]
     }
 

@@ -320,7 +320,12 @@ mod tests {
         ] {
             assert_eq!(StreamOffset::read(&offset.position()).ok(), Some(offset));
         }
-        for stage in [TableStage::Pending, TableStage::Begun, TableStage::Done, TableStage::Skipped] {
+        for stage in [
+            TableStage::Pending,
+            TableStage::Begun,
+            TableStage::Done,
+            TableStage::Skipped,
+        ] {
             let table = TableOffset {
                 stage,
                 relid: 16_400,

@@ -24,7 +24,11 @@ pub(crate) async fn probe(settings: &Settings) -> Vec<Issue> {
         return vec![issue("", &error)];
     }
     let mut issues = Vec::new();
-    let mut probe = Probe { settings, session: &mut session, issues: &mut issues };
+    let mut probe = Probe {
+        settings,
+        session: &mut session,
+        issues: &mut issues,
+    };
     if let Err(error) = Box::pin(probe.run()).await {
         issues.push(issue("", &error));
     }
@@ -33,7 +37,10 @@ pub(crate) async fn probe(settings: &Settings) -> Vec<Issue> {
 }
 
 fn issue(key: &str, error: &Error) -> Issue {
-    let remedy = error.remedy.clone().unwrap_or_else(|| "see the server's log".to_owned());
+    let remedy = error
+        .remedy
+        .clone()
+        .unwrap_or_else(|| "see the server's log".to_owned());
     Issue::new(key, error.chain(), remedy)
 }
 
@@ -50,9 +57,13 @@ impl Probe<'_> {
         let all = tables::list(self.session).await?;
         let mut captured = tables::capture(&all, &self.settings.filter, self.settings.via_root);
         if captured.tables.is_empty() {
-            let problem = format!("matches no table of database `{}`", self.settings.endpoint.database);
+            let problem = format!(
+                "matches no table of database `{}`",
+                self.settings.endpoint.database
+            );
             let remedy = "give schema.table names or patterns of tables that exist";
-            self.issues.push(Issue::new("table.include.list", problem, remedy));
+            self.issues
+                .push(Issue::new("table.include.list", problem, remedy));
         }
         self.publication(&all, &mut captured).await?;
         self.privileges(&captured).await?;
@@ -67,15 +78,29 @@ impl Probe<'_> {
                    (select setting::int from pg_settings where name = 'max_wal_senders') \
                      - (select count(*) from pg_stat_replication) \
                    from pg_roles r where rolname = current_user";
-        let reply = self.session.query("cannot read the role's rights", sql).await?;
+        let reply = self
+            .session
+            .query("cannot read the role's rights", sql)
+            .await?;
         if cell(&reply, 0, 0) == Some("f") {
             let user = &self.settings.endpoint.user;
             let problem = format!("role `{user}` may not replicate");
-            self.issues.push(Issue::new("database.user", problem, format!("alter role \"{user}\" replication")));
+            self.issues.push(Issue::new(
+                "database.user",
+                problem,
+                format!("alter role \"{user}\" replication"),
+            ));
         }
-        if cell(&reply, 0, 1).and_then(|free| free.parse::<i64>().ok()).is_some_and(|free| free < 1) {
+        if cell(&reply, 0, 1)
+            .and_then(|free| free.parse::<i64>().ok())
+            .is_some_and(|free| free < 1)
+        {
             let remedy = "raise max_wal_senders and restart the server";
-            self.issues.push(Issue::new("", "every WAL sender of the server is in use", remedy));
+            self.issues.push(Issue::new(
+                "",
+                "every WAL sender of the server is in use",
+                remedy,
+            ));
         }
         Ok(())
     }
@@ -87,14 +112,21 @@ impl Probe<'_> {
                 self.issues.push(issue("slot.name", &error));
             }
             if found.active_pid.is_some() {
-                self.issues.push(issue("slot.name", &slot::in_use(name, found.active_pid)));
+                self.issues
+                    .push(issue("slot.name", &slot::in_use(name, found.active_pid)));
             }
             return Ok(());
         }
         let sql = "select (select setting::int from pg_settings where name = 'max_replication_slots') - count(*) \
                    from pg_replication_slots";
-        let reply = self.session.query("cannot count replication slots", sql).await?;
-        if cell(&reply, 0, 0).and_then(|free| free.parse::<i64>().ok()).is_some_and(|free| free < 1) {
+        let reply = self
+            .session
+            .query("cannot count replication slots", sql)
+            .await?;
+        if cell(&reply, 0, 0)
+            .and_then(|free| free.parse::<i64>().ok())
+            .is_some_and(|free| free < 1)
+        {
             let problem = format!("slot `{name}` does not exist and no slot is free");
             let remedy = "raise max_replication_slots and restart the server, or drop a slot that nobody reads";
             self.issues.push(Issue::new("slot.name", problem, remedy));
@@ -113,26 +145,39 @@ impl Probe<'_> {
         let statements = match publication::plan(settings, found.as_ref(), &captured.members) {
             Ok(statements) => statements,
             Err(error) => {
-                self.issues.push(issue("publication.autocreate.mode", &error));
+                self.issues
+                    .push(issue("publication.autocreate.mode", &error));
                 return Ok(());
             }
         };
         if statements.is_empty() {
             return Ok(());
         }
-        let owned: Vec<String> = captured.members.iter().map(|table| table.relid.to_string()).collect();
+        let owned: Vec<String> = captured
+            .members
+            .iter()
+            .map(|table| table.relid.to_string())
+            .collect();
         let sql = format!(
             "select has_database_privilege(current_database(), 'create'), \
                (select rolsuper from pg_roles where rolname = current_user), \
                (select string_agg(oid::regclass::text, ', ') from pg_class where oid in ({}) \
                   and not pg_has_role(relowner, 'usage'))",
-            if owned.is_empty() { "0".to_owned() } else { owned.join(",") }
+            if owned.is_empty() {
+                "0".to_owned()
+            } else {
+                owned.join(",")
+            }
         );
-        let reply = self.session.query("cannot read the role's rights", &sql).await?;
+        let reply = self
+            .session
+            .query("cannot read the role's rights", &sql)
+            .await?;
         let is_super = cell(&reply, 0, 1) == Some("t");
         let remedy = "let an administrator create the publication and set publication.autocreate.mode to disabled";
         let mut complain = |problem: String| {
-            self.issues.push(Issue::new("publication.autocreate.mode", problem, remedy));
+            self.issues
+                .push(Issue::new("publication.autocreate.mode", problem, remedy));
         };
         if found.is_none() && cell(&reply, 0, 0) != Some("t") {
             complain("the publication cannot be created without CREATE on the database".to_owned());
@@ -140,14 +185,20 @@ impl Probe<'_> {
         if settings.autocreate == Autocreate::AllTables && !is_super {
             complain("all_tables needs a superuser".to_owned());
         }
-        if let Some(tables) = cell(&reply, 0, 2).filter(|_| settings.autocreate == Autocreate::Filtered && !is_super) {
+        if let Some(tables) =
+            cell(&reply, 0, 2).filter(|_| settings.autocreate == Autocreate::Filtered && !is_super)
+        {
             complain(format!("the role does not own {tables}"));
         }
         Ok(())
     }
 
     async fn privileges(&mut self, captured: &Captured) -> Result<()> {
-        let oids: Vec<String> = captured.tables.iter().map(|table| table.relid.to_string()).collect();
+        let oids: Vec<String> = captured
+            .tables
+            .iter()
+            .map(|table| table.relid.to_string())
+            .collect();
         if oids.is_empty() {
             return Ok(());
         }
@@ -156,12 +207,19 @@ impl Probe<'_> {
              and has_schema_privilege(c.relnamespace, 'usage')) order by 1 limit {NAMES_SHOWN}",
             oids.join(",")
         );
-        let reply = self.session.query("cannot read the role's rights", &sql).await?;
+        let reply = self
+            .session
+            .query("cannot read the role's rights", &sql)
+            .await?;
         for at in 0..reply.len() {
             let table = cell(&reply, at, 0).unwrap_or_default();
-            let problem = format!("role `{}` may not read {table}", self.settings.endpoint.user);
+            let problem = format!(
+                "role `{}` may not read {table}",
+                self.settings.endpoint.user
+            );
             let remedy = format!("grant select on {table} and usage on its schema");
-            self.issues.push(Issue::new("database.user", problem, remedy));
+            self.issues
+                .push(Issue::new("database.user", problem, remedy));
         }
         Ok(())
     }
@@ -169,7 +227,11 @@ impl Probe<'_> {
     /// What the replica identity means for updates and deletes: the server refuses them on a published table that has
     /// none, which is an outage for the application.
     async fn identities(&mut self, captured: &Captured) -> Result<()> {
-        let oids: Vec<String> = captured.tables.iter().map(|table| table.relid.to_string()).collect();
+        let oids: Vec<String> = captured
+            .tables
+            .iter()
+            .map(|table| table.relid.to_string())
+            .collect();
         if oids.is_empty() {
             return Ok(());
         }
@@ -183,7 +245,10 @@ impl Probe<'_> {
              from pg_class c where c.oid in ({}) order by 1",
             oids.join(",")
         );
-        let reply = self.session.query("cannot read replica identities", &sql).await?;
+        let reply = self
+            .session
+            .query("cannot read replica identities", &sql)
+            .await?;
         let mut shown = 0;
         for at in 0..reply.len() {
             let table = cell(&reply, at, 0).unwrap_or_default();
@@ -208,7 +273,11 @@ impl Probe<'_> {
             };
             if let Some((what, remedy)) = warning.filter(|_| shown < NAMES_SHOWN) {
                 shown += 1;
-                self.issues.push(Issue::new("", format!("warning: table {table} {what}"), remedy));
+                self.issues.push(Issue::new(
+                    "",
+                    format!("warning: table {table} {what}"),
+                    remedy,
+                ));
             }
         }
         Ok(())
@@ -216,16 +285,25 @@ impl Probe<'_> {
 }
 
 /// The server's process that keeps a slot from being made, and since when: the oldest transaction.
-pub(crate) async fn oldest_transaction(session: &mut Connection, not: u32) -> Result<Option<String>> {
+pub(crate) async fn oldest_transaction(
+    session: &mut Connection,
+    not: u32,
+) -> Result<Option<String>> {
     let sql = format!(
         "select pid, usename, extract(epoch from now() - xact_start)::int8 from pg_stat_activity \
          where backend_xid is not null and pid <> {not} and datname is not distinct from datname \
          and state <> {} order by xact_start limit 1",
         quote_literal("idle")
     );
-    let reply = session.query("cannot look for old transactions", &sql).await?;
+    let reply = session
+        .query("cannot look for old transactions", &sql)
+        .await?;
     let (pid, user, age) = (cell(&reply, 0, 0), cell(&reply, 0, 1), cell(&reply, 0, 2));
     Ok(pid.map(|pid| {
-        format!("process {pid} of {} has a transaction open for {} s", user.unwrap_or("?"), age.unwrap_or("?"))
+        format!(
+            "process {pid} of {} has a transaction open for {} s",
+            user.unwrap_or("?"),
+            age.unwrap_or("?")
+        )
     }))
 }

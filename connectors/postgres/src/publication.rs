@@ -218,7 +218,10 @@ pub async fn ensure(
 ///
 /// # Errors
 /// If the catalogue cannot be read.
-pub async fn published(connection: &mut Connection, name: &str) -> Result<HashSet<(String, String)>> {
+pub async fn published(
+    connection: &mut Connection,
+    name: &str,
+) -> Result<HashSet<(String, String)>> {
     let sql = format!(
         "select schemaname, tablename from pg_publication_tables where pubname = {}",
         quote_literal(name)
@@ -226,7 +229,12 @@ pub async fn published(connection: &mut Connection, name: &str) -> Result<HashSe
     let reply = connection
         .query(&format!("cannot look up publication `{name}`"), &sql)
         .await?;
-    let row = |at: usize| Some((cell(&reply, at, 0)?.to_owned(), cell(&reply, at, 1)?.to_owned()));
+    let row = |at: usize| {
+        Some((
+            cell(&reply, at, 0)?.to_owned(),
+            cell(&reply, at, 1)?.to_owned(),
+        ))
+    };
     Ok((0..reply.len()).filter_map(row).collect())
 }
 

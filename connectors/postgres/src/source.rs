@@ -55,8 +55,13 @@ impl Task {
     /// Runs until it is stopped, or there is nothing left to read.
     pub(crate) async fn run(settings: Settings, context: SourceContext) -> Result<()> {
         let mut committed = context.committed;
-        let mut task =
-            Self { settings, output: context.output, progress: context.progress, stop: context.stop.shared(), appeared: Vec::new() };
+        let mut task = Self {
+            settings,
+            output: context.output,
+            progress: context.progress,
+            stop: context.stop.shared(),
+            appeared: Vec::new(),
+        };
         let mut first = true;
         loop {
             match Box::pin(task.round(committed, first)).await? {
@@ -76,7 +81,9 @@ impl Task {
             begun = begin => Some(begun?),
         };
         // What was sent before a stop is stored with its state: nothing is to be finished.
-        let Some(begun) = begun else { return Ok(Round::Over) };
+        let Some(begun) = begun else {
+            return Ok(Round::Over);
+        };
         let Some((offset, relations)) = begun else {
             self.progress.phase("snapshot is complete");
             return Ok(Round::Over);
@@ -95,7 +102,11 @@ impl Task {
         let mut session = Connection::open(endpoint, Session::Plain).await?;
         server::check(&mut session).await?;
         let replication = Connection::open(endpoint, Session::Replication).await?;
-        let catalog = Catalog::new(endpoint.clone(), session, Arc::clone(&self.settings.mapping));
+        let catalog = Catalog::new(
+            endpoint.clone(),
+            session,
+            Arc::clone(&self.settings.mapping),
+        );
         let starter = Starter {
             settings: &self.settings,
             output: &mut *self.output,
@@ -105,7 +116,14 @@ impl Task {
             replication,
             first,
         };
-        let Plan { offset, readings, exported, mut tables, read_new, mut catalog } = Box::pin(starter.plan()).await?;
+        let Plan {
+            offset,
+            readings,
+            exported,
+            mut tables,
+            read_new,
+            mut catalog,
+        } = Box::pin(starter.plan()).await?;
         if let Some(exported) = exported {
             self.progress.phase("snapshot");
             let mut snapshot = Snapshot {
@@ -185,7 +203,10 @@ impl Task {
         loop {
             let session = Connection::open(&settings.endpoint, Session::Replication).await?;
             let doing = format!("cannot stream from slot `{}`", settings.slot);
-            let error = match session.start_replication(&doing, &statement(settings, offset.end)).await {
+            let error = match session
+                .start_replication(&doing, &statement(settings, offset.end))
+                .await
+            {
                 Ok(replication) => {
                     // Only now can nobody else move the slot. What was sent since is not confirmed.
                     let found = slot::find(catalog.session().await?, &settings.slot).await?;
@@ -202,7 +223,8 @@ impl Task {
             let found = slot::find(catalog.session().await?, &settings.slot).await?;
             let pid = found.and_then(|slot| slot.active_pid);
             let by = pid.map_or_else(String::new, |pid| format!(", in use by process {pid}"));
-            self.progress.phase(&format!("waiting for slot \"{}\"{by}", settings.slot));
+            self.progress
+                .phase(&format!("waiting for slot \"{}\"{by}", settings.slot));
             tracing::warn!(slot = settings.slot, pid, tries, "slot is in use, waiting");
             if tries == settings.slot_retries {
                 return Err(slot::in_use(&settings.slot, pid));
@@ -214,7 +236,11 @@ impl Task {
 
 /// What decides which changes the server sends; a place inside a transaction counts only under the same.
 fn stream_options(settings: &Settings) -> Arc<str> {
-    format!("pgoutput 1 {} root={}", settings.publication, settings.via_root).into()
+    format!(
+        "pgoutput 1 {} root={}",
+        settings.publication, settings.via_root
+    )
+    .into()
 }
 
 fn statement(settings: &Settings, from: Lsn) -> String {
@@ -227,11 +253,16 @@ fn statement(settings: &Settings, from: Lsn) -> String {
 
 fn explain(error: Error, settings: &Settings) -> Error {
     let chain = error.chain();
-    if chain.contains("can no longer get changes from replication slot") || chain.contains("SQLSTATE 58P01") {
-        return Error::fatal(format!("slot `{}` is lost; nothing was skipped", settings.slot))
-            .code("TL0305")
-            .remedy("drop the slot, forget the stored offset and start: the tables are read anew")
-            .because(error);
+    if chain.contains("can no longer get changes from replication slot")
+        || chain.contains("SQLSTATE 58P01")
+    {
+        return Error::fatal(format!(
+            "slot `{}` is lost; nothing was skipped",
+            settings.slot
+        ))
+        .code("TL0305")
+        .remedy("drop the slot, forget the stored offset and start: the tables are read anew")
+        .because(error);
     }
     error
 }
@@ -260,8 +291,16 @@ pub(crate) async fn purge(settings: &Settings) -> Result<()> {
     drop_left_slot(settings).await?;
     let mut session = Connection::open(&settings.endpoint, Session::Plain).await?;
     if matches!(settings.autocreate, Autocreate::Filtered) {
-        let sql = format!("drop publication if exists {}", quote_identifier(&settings.publication));
-        session.execute(&format!("cannot drop publication `{}`", settings.publication), &sql).await?;
+        let sql = format!(
+            "drop publication if exists {}",
+            quote_identifier(&settings.publication)
+        );
+        session
+            .execute(
+                &format!("cannot drop publication `{}`", settings.publication),
+                &sql,
+            )
+            .await?;
     }
     session.close().await;
     Ok(())
@@ -282,7 +321,9 @@ struct Exported {
 
 /// A position that the server must have but does not tell.
 fn no_position(slot: &str) -> Error {
-    protocol(format!("slot `{slot}` has no position: it is still being made"))
-        .code("TL0306")
-        .remedy("wait for transactions that are older than the slot to end, or drop it")
+    protocol(format!(
+        "slot `{slot}` has no position: it is still being made"
+    ))
+    .code("TL0306")
+    .remedy("wait for transactions that are older than the slot to end, or drop it")
 }

@@ -89,7 +89,10 @@ impl Log {
     /// The stored offset of the stream, by name.
     pub fn offset(&self, name: &str) -> Option<String> {
         let state = self.state.lock();
-        let (_, offset) = state.offsets.iter().find(|(partition, _)| partition.len() == 1)?;
+        let (_, offset) = state
+            .offsets
+            .iter()
+            .find(|(partition, _)| partition.len() == 1)?;
         match offset.get(name)? {
             Scalar::Text(text) => Some(text.to_string()),
             Scalar::Int(number) => Some(number.to_string()),
@@ -135,7 +138,10 @@ impl Log {
 
     /// Waits until the durable records satisfy `done`.
     pub async fn until(&self, what: &str, done: impl Fn(&[Entry]) -> bool) {
-        wait::until(what, async || done(&self.state.lock().durable).then_some(())).await;
+        wait::until(what, async || {
+            done(&self.state.lock().durable).then_some(())
+        })
+        .await;
     }
 
     /// Starts a run, as the runtime does.
@@ -151,7 +157,10 @@ impl Log {
         };
         let context = SourceContext {
             output: Box::new(Out(self.clone(), generation)),
-            committed: Box::new(Level { log: self.clone(), seen: 0 }),
+            committed: Box::new(Level {
+                log: self.clone(),
+                seen: 0,
+            }),
             stop: Box::pin(async move {
                 if stopped.await.is_err() {
                     std::future::pending::<()>().await;
@@ -164,7 +173,11 @@ impl Log {
             let source = PostgresSource::connect(config).await?;
             source.run(context).await
         });
-        Run { log: self.clone(), task, stop: Some(stop) }
+        Run {
+            log: self.clone(),
+            task,
+            stop: Some(stop),
+        }
     }
 }
 
@@ -275,7 +288,11 @@ fn entry(record: tapline_sdk::RecordRef<'_>) -> Entry {
     let shape = record.shape();
     let value = record.value();
     let part = |name: &str| field(value, shape.value.as_deref(), name);
-    let text = |name: &str| part(name).map(|(value, schema)| show(value, schema)).unwrap_or_default();
+    let text = |name: &str| {
+        part(name)
+            .map(|(value, schema)| show(value, schema))
+            .unwrap_or_default()
+    };
     let source = part("source");
     let of_source = |name: &str| {
         let (value, schema) = source?;
@@ -283,11 +300,21 @@ fn entry(record: tapline_sdk::RecordRef<'_>) -> Entry {
     };
     Entry {
         topic: shape.topic.to_string(),
-        op: if value == Value::Null { "tombstone".to_owned() } else { text("op") },
-        key: shape.key.as_deref().map(|schema| show(record.key(), schema)).unwrap_or_default(),
+        op: if value == Value::Null {
+            "tombstone".to_owned()
+        } else {
+            text("op")
+        },
+        key: shape
+            .key
+            .as_deref()
+            .map(|schema| show(record.key(), schema))
+            .unwrap_or_default(),
         before: text("before"),
         after: text("after"),
-        snapshot: of_source("snapshot").map(|(v, s)| show(v, s)).unwrap_or_default(),
+        snapshot: of_source("snapshot")
+            .map(|(v, s)| show(v, s))
+            .unwrap_or_default(),
         xid: match of_source("txId") {
             Some((Value::Int(xid), _)) => Some(xid),
             _ => None,
@@ -305,7 +332,9 @@ fn field<'a, 's>(
     schema: Option<&'s Schema>,
     name: &str,
 ) -> Option<(Value<'a>, &'s Schema)> {
-    let Value::Struct(cells) = value else { return None };
+    let Value::Struct(cells) = value else {
+        return None;
+    };
     let schema = schema?;
     let at = schema.index_of(name)?;
     Some((cells.get(at), &schema.fields()[at].schema))
@@ -314,7 +343,10 @@ fn field<'a, 's>(
 /// A value in a few characters: structs as their values joined by commas.
 fn show(value: Value<'_>, schema: &Schema) -> String {
     let join = |cells: Cells<'_>, of: &dyn Fn(usize) -> Arc<Schema>| {
-        let shown = cells.iter().enumerate().map(|(at, cell)| show(cell, &of(at)));
+        let shown = cells
+            .iter()
+            .enumerate()
+            .map(|(at, cell)| show(cell, &of(at)));
         shown.collect::<Vec<_>>().join(",")
     };
     match (value, &schema.ty) {
@@ -324,7 +356,9 @@ fn show(value: Value<'_>, schema: &Schema) -> String {
         (Value::Int(number), _) => number.to_string(),
         (Value::Bool(flag), _) => flag.to_string(),
         (Value::Float(number), _) => number.to_string(),
-        (Value::Struct(cells), Type::Struct(fields)) => join(cells, &|at| Arc::clone(&fields[at].schema)),
+        (Value::Struct(cells), Type::Struct(fields)) => {
+            join(cells, &|at| Arc::clone(&fields[at].schema))
+        }
         (Value::Array(cells), Type::Array(item)) => join(cells, &|_| Arc::clone(item)),
         (other, _) => format!("{other:?}"),
     }
@@ -342,5 +376,7 @@ pub fn settings(server: &Postgres, more: &[(&str, &str)]) -> BTreeMap<String, St
         ("slot.retry.delay.ms", "100"),
     ];
     let pairs = base.iter().chain(more);
-    pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }

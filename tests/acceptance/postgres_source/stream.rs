@@ -23,28 +23,42 @@ async fn snapshot_and_stream_meet_without_gap_or_overlap_under_load() {
     let written = Arc::new(AtomicU64::new(0));
     let mut writers = Vec::new();
     for writer in 0..2_u64 {
-        let (server, over, written) = (Arc::clone(&server), Arc::clone(&over), Arc::clone(&written));
+        let (server, over, written) =
+            (Arc::clone(&server), Arc::clone(&over), Arc::clone(&written));
         writers.push(tokio::spawn(async move {
             let mut connection = server.connect().await;
             let mut id = 1_000_000 * (writer + 1);
             while !over.load(Ordering::Relaxed) {
-                let sql = format!("insert into t select g, 'n' from generate_series({id}, {}) g", id + 4);
-                sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("inserts");
+                let sql = format!(
+                    "insert into t select g, 'n' from generate_series({id}, {}) g",
+                    id + 4
+                );
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .expect("inserts");
                 id += 5;
                 written.fetch_add(5, Ordering::Relaxed);
             }
         }));
     }
-    wait::until("load runs", async || (written.load(Ordering::Relaxed) > 200).then_some(())).await;
+    wait::until("load runs", async || {
+        (written.load(Ordering::Relaxed) > 200).then_some(())
+    })
+    .await;
     let log = Log::default();
     let run = log.start(&settings(&server, &[("snapshot.max.threads", "3")]));
-    log.until("streaming", |entries| entries.iter().filter(|e| e.op == "c").count() > 500).await;
+    log.until("streaming", |entries| {
+        entries.iter().filter(|e| e.op == "c").count() > 500
+    })
+    .await;
     over.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.await.expect("writes");
     }
     let total = 60_000 + usize::try_from(written.load(Ordering::Relaxed)).expect("fits");
-    log.until("all rows", |entries| entries.len() >= total).await;
+    log.until("all rows", |entries| entries.len() >= total)
+        .await;
     run.stop().await.expect("stops");
 
     let entries = log.entries();
@@ -61,14 +75,19 @@ async fn snapshot_and_stream_meet_without_gap_or_overlap_under_load() {
     assert_eq!(entries.len(), total, "no row is there twice");
     assert!(read >= 60_000 && streamed >= 500);
     let first_change = entries.iter().position(|e| e.op == "c").expect("a change");
-    assert!(entries[first_change..].iter().all(|e| e.op == "c"), "the stream follows the snapshot");
+    assert!(
+        entries[first_change..].iter().all(|e| e.op == "c"),
+        "the stream follows the snapshot"
+    );
     assert_eq!(entries.iter().filter(|e| e.snapshot == "first").count(), 1);
 }
 
 #[tokio::test]
 async fn every_kind_of_change_comes_in_commit_order_with_its_place() {
     let server = Postgres::start().await;
-    server.execute("create table t (id int primary key, v text); insert into t values (1, 'a')").await;
+    server
+        .execute("create table t (id int primary key, v text); insert into t values (1, 'a')")
+        .await;
     let log = Log::default();
     let run = log.start(&settings(&server, &[]));
     log.until("snapshot", |entries| !entries.is_empty()).await;
@@ -79,7 +98,10 @@ async fn every_kind_of_change_comes_in_commit_order_with_its_place() {
              update t set id = 9 where id = 1; truncate t; insert into t values (1, 'new')",
         )
         .await;
-    log.until("changes", |entries| entries.last().is_some_and(|e| e.after.contains("new"))).await;
+    log.until("changes", |entries| {
+        entries.last().is_some_and(|e| e.after.contains("new"))
+    })
+    .await;
     run.stop().await.expect("stops");
     assert_eq!(
         log.lines("shop.public.t"),
@@ -101,10 +123,21 @@ async fn every_kind_of_change_comes_in_commit_order_with_its_place() {
     assert_eq!(entries[0].snapshot, "last");
     let place = |at: usize| entries[at].transaction.expect("streamed");
     let ordinals: Vec<(u32, bool)> = (1..=5).map(|at| (place(at).1, place(at).2)).collect();
-    assert_eq!(ordinals, [(1, false), (2, false), (3, false), (4, false), (4, true)]);
-    assert!(place(1).0 < place(6).0 && place(6).0 < place(9).0, "ids rise with commits");
+    assert_eq!(
+        ordinals,
+        [(1, false), (2, false), (3, false), (4, false), (4, true)]
+    );
+    assert!(
+        place(1).0 < place(6).0 && place(6).0 < place(9).0,
+        "ids rise with commits"
+    );
     assert_eq!(place(6).1, place(8).1, "a key change is one change");
-    assert!(entries[6].headers.iter().any(|h| h.starts_with("__debezium.newkey")));
+    assert!(
+        entries[6]
+            .headers
+            .iter()
+            .any(|h| h.starts_with("__debezium.newkey"))
+    );
 }
 
 #[tokio::test]
@@ -121,8 +154,13 @@ async fn unchanged_toast_values_are_unavailable_and_full_identity_has_them() {
     let log = Log::default();
     let run = log.start(&settings(&server, &[]));
     log.until("snapshot", |entries| entries.len() == 2).await;
-    server.execute("update t set v = 'b'; update f set v = 'b'; insert into t values (2, 'end', '')").await;
-    log.until("changes", |entries| entries.iter().any(|e| e.after.contains("end"))).await;
+    server
+        .execute("update t set v = 'b'; update f set v = 'b'; insert into t values (2, 'end', '')")
+        .await;
+    log.until("changes", |entries| {
+        entries.iter().any(|e| e.after.contains("end"))
+    })
+    .await;
     run.stop().await.expect("stops");
     let updates: Vec<_> = log.entries().into_iter().filter(|e| e.op == "u").collect();
     assert_eq!(updates[0].after, "1,b,…");
@@ -133,10 +171,15 @@ async fn unchanged_toast_values_are_unavailable_and_full_identity_has_them() {
 #[tokio::test]
 async fn a_table_changes_shape_while_it_streams() {
     let server = Postgres::start().await;
-    server.execute("create table t (id int primary key, v text)").await;
+    server
+        .execute("create table t (id int primary key, v text)")
+        .await;
     let log = Log::default();
     let run = log.start(&settings(&server, &[]));
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     for sql in [
         "insert into t values (1, 'a')",
         "alter table t add column n int; insert into t values (2, 'b', 5)",
@@ -150,13 +193,22 @@ async fn a_table_changes_shape_while_it_streams() {
     ] {
         server.execute(sql).await;
     }
-    log.until("changes", |entries| entries.iter().any(|e| e.key == "8")).await;
+    log.until("changes", |entries| entries.iter().any(|e| e.key == "8"))
+        .await;
     run.stop().await.expect("stops");
     let mut lines = log.lines("shop.public.t");
     lines.extend(log.lines("shop.public.u"));
     assert_eq!(
         &lines[..7],
-        ["c 1 1,a", "c 2 2,b,5", "c 3 3,c,6", "c 4 4,d,seven", "c 5 5,e", "c 6 6,f,sad", "c 7 7,g,happy"]
+        [
+            "c 1 1,a",
+            "c 2 2,b,5",
+            "c 3 3,c,6",
+            "c 4 4,d,seven",
+            "c 5 5,e",
+            "c 6 6,f,sad",
+            "c 7 7,g,happy"
+        ]
     );
 }
 
@@ -175,7 +227,10 @@ async fn tables_without_key_and_every_replica_identity_stream() {
         .await;
     let log = Log::default();
     let run = log.start(&settings(&server, &[]));
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     server
         .execute(
             "insert into keyless values ('k'); insert into whole values ('w'); update whole set v = 'x'; \
@@ -183,11 +238,17 @@ async fn tables_without_key_and_every_replica_identity_stream() {
              insert into nothing values (4); insert into empty default values; insert into keyless values ('end')",
         )
         .await;
-    log.until("changes", |entries| entries.last().is_some_and(|e| e.after == "end")).await;
+    log.until("changes", |entries| {
+        entries.last().is_some_and(|e| e.after == "end")
+    })
+    .await;
     run.stop().await.expect("stops");
     assert_eq!(log.lines("shop.public.keyless"), ["c  k", "c  end"]);
     assert_eq!(log.lines("shop.public.whole"), ["c  w", "u  x"]);
-    assert_eq!(log.lines("shop.public.indexed"), ["c 1 1,i", "u 1 1,j", "d 1 ∅", "tombstone 1"]);
+    assert_eq!(
+        log.lines("shop.public.indexed"),
+        ["c 1 1,i", "u 1 1,j", "d 1 ∅", "tombstone 1"]
+    );
     assert_eq!(log.lines("shop.public.nothing"), ["c 4 4"]);
     assert_eq!(log.lines("shop.public.empty").len(), 1);
 }
@@ -204,13 +265,20 @@ async fn a_partitioned_table_is_one_table_or_its_partitions_in_snapshot_and_stre
         .await;
     for (root, name) in [("true", "whole"), ("false", "parts")] {
         let log = Log::default();
-        let more = [("publish.via.partition.root", root), ("topic.prefix", name), ("table.include.list", "public.p")];
+        let more = [
+            ("publish.via.partition.root", root),
+            ("topic.prefix", name),
+            ("table.include.list", "public.p"),
+        ];
         let run = log.start(&settings(&server, &more));
         log.until("snapshot", |entries| entries.len() == 2).await;
-        server.execute("insert into p values (2, 'c'), (12, 'd'); delete from p where id in (2, 12)").await;
+        server
+            .execute("insert into p values (2, 'c'), (12, 'd'); delete from p where id in (2, 12)")
+            .await;
         log.until("changes", |entries| entries.len() == 8).await;
         run.stop().await.expect("stops");
-        let topics: std::collections::BTreeSet<String> = log.entries().into_iter().map(|e| e.topic).collect();
+        let topics: std::collections::BTreeSet<String> =
+            log.entries().into_iter().map(|e| e.topic).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         match root {
             "true" => assert_eq!(topics, ["whole.public.p"]),
@@ -222,19 +290,35 @@ async fn a_partitioned_table_is_one_table_or_its_partitions_in_snapshot_and_stre
 #[tokio::test]
 async fn a_table_made_while_streaming_is_read_and_streamed_without_gap_or_overlap() {
     let server = Postgres::start().await;
-    server.execute("create table t (id int primary key); create publication tapline_shop for all tables").await;
+    server
+        .execute(
+            "create table t (id int primary key); create publication tapline_shop for all tables",
+        )
+        .await;
     let log = Log::default();
-    let run = log.start(&settings(&server, &[("publication.autocreate.mode", "all_tables")]));
-    wait::until("streaming", async || log.phases().iter().any(|p| p == "streaming").then_some(())).await;
+    let run = log.start(&settings(
+        &server,
+        &[("publication.autocreate.mode", "all_tables")],
+    ));
+    wait::until("streaming", async || {
+        log.phases().iter().any(|p| p == "streaming").then_some(())
+    })
+    .await;
     server
         .execute(
             "insert into t values (1); create table late (id int primary key); insert into late values (1), (2); \
              delete from late where id = 2; insert into late values (3)",
         )
         .await;
-    log.until("late rows", |entries| entries.iter().any(|e| e.topic.ends_with("late") && e.key == "3")).await;
+    log.until("late rows", |entries| {
+        entries
+            .iter()
+            .any(|e| e.topic.ends_with("late") && e.key == "3")
+    })
+    .await;
     server.execute("insert into late values (4)").await;
-    log.until("later rows", |entries| entries.iter().any(|e| e.key == "4")).await;
+    log.until("later rows", |entries| entries.iter().any(|e| e.key == "4"))
+        .await;
     run.stop().await.expect("stops");
     assert_eq!(log.lines("shop.public.t"), ["c 1 1"]);
     let late = log.lines("shop.public.late");

@@ -65,7 +65,10 @@ impl Starter<'_> {
     pub(super) async fn plan(mut self) -> Result<Plan> {
         let identity = identify(&mut self.replication).await?;
         let mut stored = Stored::read(self.settings, self.committed)?;
-        let resumed = stored.stream.as_ref().is_some_and(|stream| stream.stage == Stage::Ready);
+        let resumed = stored
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.stage == Stage::Ready);
         if self.settings.snapshot != SnapshotMode::InitialOnly
             && let Some(stream) = &mut stored.stream
         {
@@ -80,13 +83,23 @@ impl Starter<'_> {
             reading.narrowed = narrowed.remove(&reading.table.relid).unwrap_or_default();
         }
         let read: HashSet<u32> = readings.iter().map(|reading| reading.table.relid).collect();
-        let Self { settings, output, committed, progress, catalog, replication, .. } = self;
+        let Self {
+            settings,
+            output,
+            committed,
+            progress,
+            catalog,
+            replication,
+            ..
+        } = self;
         let exported = if readings.is_empty() {
             None
         } else {
             Some(export(settings, progress, origin.created, replication).await?)
         };
-        let read_to = exported.as_ref().map_or(Lsn::NONE, |exported| exported.created.consistent);
+        let read_to = exported
+            .as_ref()
+            .map_or(Lsn::NONE, |exported| exported.created.consistent);
         let mut offset = origin.offset;
         if settings.snapshot == SnapshotMode::InitialOnly && !resumed {
             offset.consistent = read_to;
@@ -100,16 +113,35 @@ impl Starter<'_> {
             let (state, lsn) = state(table, before, read.contains(&table.relid), read_to);
             tables.insert(name, lsn);
             if let Some(state) = state {
-                resume.push((table_partition(&settings.prefix, &table.schema, &table.name), Some(state.position())));
+                resume.push((
+                    table_partition(&settings.prefix, &table.schema, &table.name),
+                    Some(state.position()),
+                ));
             }
         }
         // Tables that are no longer captured are forgotten: if they come back, they have missed changes.
-        for (schema, name) in stored.tables.keys().filter(|name| !tables.contains_key(*name)) {
+        for (schema, name) in stored
+            .tables
+            .keys()
+            .filter(|name| !tables.contains_key(*name))
+        {
             resume.push((table_partition(&settings.prefix, schema, name), None));
         }
-        let number = output.send(SourceBatch { rows: Rows::default(), resume }).await?;
+        let number = output
+            .send(SourceBatch {
+                rows: Rows::default(),
+                resume,
+            })
+            .await?;
         until_durable(committed, number).await;
-        Ok(Plan { offset, readings, exported, tables, read_new: settings.mapping.is_lossless() && settings.snapshot != SnapshotMode::NoData, catalog })
+        Ok(Plan {
+            offset,
+            readings,
+            exported,
+            tables,
+            read_new: settings.mapping.is_lossless() && settings.snapshot != SnapshotMode::NoData,
+            catalog,
+        })
     }
 
     /// What is captured, with the publication made to fit, and which of its members are new there.
@@ -133,10 +165,16 @@ impl Starter<'_> {
         let mut captured = tables::capture(&all, &settings.filter, publication.via_root);
         if !publication.all_tables {
             let published = publication::published(session, &settings.publication).await?;
-            let is_published = |table: &Table| published.contains(&(table.schema.to_string(), table.name.to_string()));
+            let is_published = |table: &Table| {
+                published.contains(&(table.schema.to_string(), table.name.to_string()))
+            };
             for table in captured.tables.iter().filter(|table| !is_published(table)) {
                 let table = table.quoted();
-                tracing::warn!(publication = settings.publication, table, "table is not published, so not captured");
+                tracing::warn!(
+                    publication = settings.publication,
+                    table,
+                    "table is not published, so not captured"
+                );
             }
             captured.tables.retain(is_published);
         }
@@ -149,7 +187,11 @@ impl Starter<'_> {
         if settings.snapshot == SnapshotMode::InitialOnly {
             let fresh = || self.offset(identity, Stage::Ready, Lsn::NONE);
             let offset = stored.stream.clone().unwrap_or_else(fresh);
-            return Ok(Origin { offset, created: None, reset: false });
+            return Ok(Origin {
+                offset,
+                created: None,
+                reset: false,
+            });
         }
         let found = slot::find(self.catalog.session().await?, &settings.slot).await?;
         match (&stored.stream, found) {
@@ -158,7 +200,10 @@ impl Starter<'_> {
             (Some(stream), found) if stream.stage == Stage::Intent => {
                 if let Some(slot) = found {
                     // Nothing was read from it: our own start ended between making it and storing that.
-                    tracing::info!(slot = settings.slot, "dropping the slot that an unfinished start left behind");
+                    tracing::info!(
+                        slot = settings.slot,
+                        "dropping the slot that an unfinished start left behind"
+                    );
                     self.drop_orphan(&slot).await?;
                 }
                 self.create(stored, identity).await
@@ -167,8 +212,14 @@ impl Starter<'_> {
                 let (name, database) = (&settings.slot, &settings.endpoint.database);
                 let checked = slot::check_position(found.as_ref(), name, database, stream.end);
                 match checked {
-                    Ok(()) => Ok(Origin { offset: stream.clone(), created: None, reset: false }),
-                    Err(error) if settings.snapshot == SnapshotMode::WhenNeeded && is_gone(&error) => {
+                    Ok(()) => Ok(Origin {
+                        offset: stream.clone(),
+                        created: None,
+                        reset: false,
+                    }),
+                    Err(error)
+                        if settings.snapshot == SnapshotMode::WhenNeeded && is_gone(&error) =>
+                    {
                         tracing::warn!(error = %error, "the stored position is given up: every table is read again");
                         if let Some(slot) = found {
                             self.drop_orphan(&slot).await?;
@@ -187,7 +238,11 @@ impl Starter<'_> {
         slot::check_usable(slot, &settings.slot, &settings.endpoint.database)?;
         let from = slot.confirmed.ok_or_else(|| no_position(&settings.slot))?;
         tracing::info!(slot = settings.slot, from = %from, "slot exists without a stored position: streaming begins there");
-        Ok(Origin { offset: self.offset(identity, Stage::Ready, from), created: None, reset: false })
+        Ok(Origin {
+            offset: self.offset(identity, Stage::Ready, from),
+            created: None,
+            reset: false,
+        })
     }
 
     /// A new slot: whatever was read before has missed changes since, and is read again.
@@ -195,14 +250,25 @@ impl Starter<'_> {
         let reset = !stored.tables.is_empty();
         let intent = self.offset(identity, Stage::Intent, Lsn::NONE);
         let resume = vec![(self.settings.partition(), Some(intent.position()))];
-        let number = self.output.send(SourceBatch { rows: Rows::default(), resume }).await?;
+        let number = self
+            .output
+            .send(SourceBatch {
+                rows: Rows::default(),
+                resume,
+            })
+            .await?;
         // The intent must be found by whoever finds the slot.
         until_durable(self.committed, number).await;
-        self.progress.phase(&format!("creating slot \"{}\"", self.settings.slot));
+        self.progress
+            .phase(&format!("creating slot \"{}\"", self.settings.slot));
         let created = slot::create(&mut self.replication, &self.settings.slot, false).await?;
         tracing::info!(slot = self.settings.slot, consistent = %created.consistent, "slot created");
         let offset = self.offset(identity, Stage::Ready, created.consistent);
-        Ok(Origin { offset, created: Some(created), reset })
+        Ok(Origin {
+            offset,
+            created: Some(created),
+            reset,
+        })
     }
 
     async fn drop_orphan(&mut self, slot: &Slot) -> Result<()> {
@@ -238,38 +304,74 @@ impl Starter<'_> {
         // Debezium reads no table that is added to a connector that has streamed.
         let read_unknown = !no_data && (!resumed || self.settings.mapping.is_lossless());
         let choose = |table: &Table| {
-            let before = stored.tables.get(&(Arc::clone(&table.schema), Arc::clone(&table.name)));
+            let before = stored
+                .tables
+                .get(&(Arc::clone(&table.schema), Arc::clone(&table.name)));
             let again = match before {
                 None => return read_unknown.then_some(reset),
                 Some(offset) => match offset.stage {
                     TableStage::Pending => return Some(reset),
                     TableStage::Begun | TableStage::Again => true,
                     TableStage::Skipped => reset && !no_data,
-                    TableStage::Done => always || reset || offset.relid != table.relid || added.contains(&table.relid),
+                    TableStage::Done => {
+                        always
+                            || reset
+                            || offset.relid != table.relid
+                            || added.contains(&table.relid)
+                    }
                 },
             };
             again.then_some(true)
         };
-        let reading =
-            |table: &Table| choose(table).map(|again| Reading { table: table.clone(), again, narrowed: Default::default() });
+        let reading = |table: &Table| {
+            choose(table).map(|again| Reading {
+                table: table.clone(),
+                again,
+                narrowed: Default::default(),
+            })
+        };
         captured.tables.iter().filter_map(reading).collect()
     }
 }
 
 /// The state to store for a captured table now, if it changes, and the end of what was read of it.
-fn state(table: &Table, before: Option<TableOffset>, read: bool, read_to: Lsn) -> (Option<TableOffset>, Lsn) {
+fn state(
+    table: &Table,
+    before: Option<TableOffset>,
+    read: bool,
+    read_to: Lsn,
+) -> (Option<TableOffset>, Lsn) {
     let relid = table.relid;
     match before {
         _ if read => match before.map(|before| before.stage) {
-            None => (Some(TableOffset { stage: TableStage::Pending, relid, lsn: read_to }), read_to),
+            None => (
+                Some(TableOffset {
+                    stage: TableStage::Pending,
+                    relid,
+                    lsn: read_to,
+                }),
+                read_to,
+            ),
             // Until it is begun again, what was known of it must be kept: it is to be read again.
-            Some(TableStage::Done | TableStage::Skipped) => {
-                (Some(TableOffset { stage: TableStage::Again, relid, lsn: Lsn::NONE }), read_to)
-            }
+            Some(TableStage::Done | TableStage::Skipped) => (
+                Some(TableOffset {
+                    stage: TableStage::Again,
+                    relid,
+                    lsn: Lsn::NONE,
+                }),
+                read_to,
+            ),
             Some(TableStage::Pending | TableStage::Begun | TableStage::Again) => (None, read_to),
         },
         Some(before) => (None, before.lsn),
-        None => (Some(TableOffset { stage: TableStage::Skipped, relid, lsn: Lsn::NONE }), Lsn::NONE),
+        None => (
+            Some(TableOffset {
+                stage: TableStage::Skipped,
+                relid,
+                lsn: Lsn::NONE,
+            }),
+            Lsn::NONE,
+        ),
     }
 }
 
@@ -284,7 +386,10 @@ async fn export(
         sleep(settings.snapshot_delay).await;
     }
     if let Some(created) = created {
-        return Ok(Exported { created, session: replication });
+        return Ok(Exported {
+            created,
+            session: replication,
+        });
     }
     replication.close().await;
     progress.phase("waiting for a snapshot");
@@ -301,5 +406,8 @@ fn is_gone(error: &Error) -> bool {
 
 fn added_tables(all: &[Table], added: &HashSet<u32>) -> HashSet<u32> {
     let is_under = |table: &&Table| tables::is_under(table, all, added);
-    all.iter().filter(is_under).map(|table| table.relid).collect()
+    all.iter()
+        .filter(is_under)
+        .map(|table| table.relid)
+        .collect()
 }

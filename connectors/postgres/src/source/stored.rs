@@ -26,14 +26,22 @@ impl Stored {
         let server = stream.get("server");
         let ours = |partition: &Position| partition.get("server") == server;
         let mut tables = HashMap::new();
-        for partition in committed.partitions().iter().filter(|partition| ours(partition)) {
+        for partition in committed
+            .partitions()
+            .iter()
+            .filter(|partition| ours(partition))
+        {
             if let Some((schema, table)) = table_of(partition)
                 && let Some(offset) = committed.resume_at(partition)
             {
                 tables.insert((schema.into(), table.into()), TableOffset::read(&offset)?);
             }
         }
-        let stream = committed.resume_at(&stream).as_ref().map(StreamOffset::read).transpose()?;
+        let stream = committed
+            .resume_at(&stream)
+            .as_ref()
+            .map(StreamOffset::read)
+            .transpose()?;
         Ok(Self { stream, tables })
     }
 }
@@ -62,7 +70,9 @@ pub(super) async fn check_identity(
             settings.slot, stored.slot
         ))
         .code("TL0303")
-        .remedy("set slot.name back; or forget the stored offset and start: the tables are read anew"));
+        .remedy(
+            "set slot.name back; or forget the stored offset and start: the tables are read anew",
+        ));
     }
     if stored.timeline == identity.timeline {
         return Ok(());
@@ -73,13 +83,20 @@ pub(super) async fn check_identity(
         None
     };
     check_timeline(stored, identity.timeline, left)?;
-    tracing::info!(from = stored.timeline, to = identity.timeline, "the server is on a new timeline");
+    tracing::info!(
+        from = stored.timeline,
+        to = identity.timeline,
+        "the server is on a new timeline"
+    );
     stored.timeline = identity.timeline;
     Ok(())
 }
 
 fn check_timeline(stored: &StreamOffset, current: u32, left: Option<Lsn>) -> Result<()> {
-    let furthest = stored.inside.as_ref().map_or(stored.end, |inside| inside.commit.max(stored.end));
+    let furthest = stored
+        .inside
+        .as_ref()
+        .map_or(stored.end, |inside| inside.commit.max(stored.end));
     let why = match left {
         Some(left) if furthest <= left => return Ok(()),
         Some(left) => format!("left it at {left}, before that position"),
@@ -114,10 +131,24 @@ mod tests {
             inside: None,
         };
         assert!(check_timeline(&stored, 2, Some(Lsn(100))).is_ok());
-        assert_eq!(check_timeline(&stored, 2, Some(Lsn(99))).expect_err("past").code, Some("TL0308"));
-        assert_eq!(check_timeline(&stored, 2, None).expect_err("foreign").code, Some("TL0308"));
+        assert_eq!(
+            check_timeline(&stored, 2, Some(Lsn(99)))
+                .expect_err("past")
+                .code,
+            Some("TL0308")
+        );
+        assert_eq!(
+            check_timeline(&stored, 2, None).expect_err("foreign").code,
+            Some("TL0308")
+        );
         let options = "p".into();
-        stored.inside = Some(Inside { commit: Lsn(120), ordinal: 1, row: Lsn(110), relation: 1, options });
+        stored.inside = Some(Inside {
+            commit: Lsn(120),
+            ordinal: 1,
+            row: Lsn(110),
+            relation: 1,
+            options,
+        });
         assert!(check_timeline(&stored, 2, Some(Lsn(110))).is_err());
     }
 }

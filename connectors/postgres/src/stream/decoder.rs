@@ -240,7 +240,11 @@ impl Decoder {
                 });
             }
             Err(error) => {
-                return Err(undecodable(start, &self.relations.name(change.relid), error));
+                return Err(undecodable(
+                    start,
+                    &self.relations.name(change.relid),
+                    error,
+                ));
             }
         }
         self.full()
@@ -261,9 +265,8 @@ impl Decoder {
             };
             if matches!(known.treatment, Treatment::Deliver(read_to) if current.commit >= read_to) {
                 let pushed = known.plan.truncate(&mut self.batch, &self.meta);
-                self.records += pushed.map_err(|error| {
-                    undecodable(start, &self.relations.name(*relid), error)
-                })?;
+                self.records += pushed
+                    .map_err(|error| undecodable(start, &self.relations.name(*relid), error))?;
             }
         }
         self.full()

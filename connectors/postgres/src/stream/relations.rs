@@ -32,7 +32,10 @@ impl Known {
     /// Its schema and name.
     #[must_use]
     pub fn name(&self) -> TableName {
-        (Arc::clone(&self.relation.schema), Arc::clone(&self.relation.table))
+        (
+            Arc::clone(&self.relation.schema),
+            Arc::clone(&self.relation.table),
+        )
     }
 }
 
@@ -102,7 +105,10 @@ impl Relations {
     /// # Errors
     /// If the catalogue cannot be read, or the options cannot be met.
     pub async fn learn(&mut self, relation: Relation) -> Result<()> {
-        let known = self.known.get(&relation.relid).filter(|known| known.relation == relation);
+        let known = self
+            .known
+            .get(&relation.relid)
+            .filter(|known| known.relation == relation);
         if known.is_some_and(|known| known.treatment == Treatment::Ignore) {
             return Ok(());
         }
@@ -171,10 +177,15 @@ impl Relations {
              join pg_namespace n on n.oid = c.relnamespace where c.oid <> {0}",
             relation.relid
         );
-        let above = self.catalog.query("cannot look up a partition's table", &sql).await?;
-        Ok((0..above.len()).any(|at| match (cell(&above, at, 0), cell(&above, at, 1)) {
-            (Some(schema), Some(table)) => self.filter.keeps(schema, table),
-            _ => false,
-        }))
+        let above = self
+            .catalog
+            .query("cannot look up a partition's table", &sql)
+            .await?;
+        Ok(
+            (0..above.len()).any(|at| match (cell(&above, at, 0), cell(&above, at, 1)) {
+                (Some(schema), Some(table)) => self.filter.keeps(schema, table),
+                _ => false,
+            }),
+        )
     }
 }
