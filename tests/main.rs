@@ -7,10 +7,8 @@
 
 mod acceptance;
 mod crash;
+mod kafka;
 mod pipeline;
-mod runtime;
-mod kafka;
-mod kafka;
 mod runtime;
 mod support;
 mod tidy;

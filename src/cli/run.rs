@@ -64,6 +64,7 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
     };
     let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
     let worker = Worker::open(log::worker_settings(&settings), log).await?;
+    worker.metrics().watch_log(broker.stats());
     let server = Server::start(listener, worker.clone(), &settings)?;
     screen.say(&banner(&settings, server.address));
 
