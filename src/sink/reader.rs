@@ -9,7 +9,7 @@ use super::{
 use crate::{
     broker::{
         Broker, Fetch, Fetched,
-        batch::{Batch, BatchError, BatchReader, Batches, Headers, Record},
+        batch::{Batch, BatchError, BatchReader, Batches, Record},
     },
     converter::{BARRIER, Decoder, RawRecord},
     policy::{Failure, Phase},
