@@ -12,6 +12,7 @@
 mod acceptance;
 mod crash;
 mod kafka;
+mod pipeline;
 mod runtime;
 mod support;
 mod tidy;
