@@ -6,7 +6,8 @@ use super::{
     headers::{self, BARRIER, TRANSACTION, UNAVAILABLE},
 };
 use crate::registry::Registry;
-use std::{collections::HashMap, fmt, mem, sync::Arc};
+use hashbrown::HashMap;
+use std::{fmt, mem, sync::Arc};
 use tapline_sdk::{
     Arena, Cell, Head, Partition, RecordError, Rows, Schema, Shape, Transaction, Type,
 };

@@ -234,8 +234,13 @@ impl StateMap {
             // A writer that failed once fails for ever; the next call takes a new one.
             tail.writer = None;
         }
-        done.map(drop)
-            .map_err(|error| self.unwritable().because(error))
+        done.map(drop).map_err(|error| {
+            // Whether to try again is for the log to say.
+            let mut wrapped = self.unwritable();
+            wrapped.kind = error.kind;
+            wrapped.remedy.clone_from(&error.remedy);
+            wrapped.because(error)
+        })
     }
 
     /// Reads up to what was durable when it began.
@@ -294,7 +299,7 @@ impl StateMap {
     }
 
     fn unwritable(&self) -> Error {
-        Error::retriable(format!("cannot store state in `{}`", self.at.topic)).code("TL0521")
+        Error::fatal(format!("cannot store state in `{}`", self.at.topic)).code("TL0521")
     }
 
     fn unreadable(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

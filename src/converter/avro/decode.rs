@@ -1,12 +1,9 @@
 //! The decoder: an Avro schema compiled once to a flat list of steps, which then fills an arena. Reads what anybody
 //! may have written: lengths are checked before anything is allocated, and text is checked to be UTF-8.
 
-use super::{
-    encode::{EMPTY_ITEMS_MAX, STEPS_MAX},
-    node::{Avro, Node, Record},
-    to_connect::{Definitions, definitions, is_entry, nullable},
-    varint::take_long,
-};
+mod compile;
+
+use super::{encode::EMPTY_ITEMS_MAX, node::Node, varint::take_long};
 use std::sync::Arc;
 use tapline_sdk::{Arena, Cell, RecordError};
 
@@ -100,17 +97,7 @@ impl DecodePlan {
     /// # Errors
     /// It is too large.
     pub(super) fn compile(node: &Node) -> Result<Self, String> {
-        let mut compiler = Compiler {
-            definitions: definitions(node),
-            plan: Self {
-                steps: Vec::new(),
-                fields: Vec::new(),
-                symbols: Vec::new(),
-            },
-        };
-        let root = compiler.reserve(1)?;
-        compiler.fill(root, node)?;
-        Ok(compiler.plan)
+        compile::compile(node)
     }
 
     /// Decodes one value, which must take the whole input.
@@ -401,157 +388,4 @@ fn ranged(input: &mut &[u8], min: i64, max: i64) -> Outcome<i64> {
     } else {
         Err(broken("a number that is out of the range of its type"))
     }
-}
-
-struct Compiler<'a> {
-    definitions: Definitions<'a>,
-    plan: DecodePlan,
-}
-
-impl<'a> Compiler<'a> {
-    fn reserve(&mut self, len: usize) -> Result<u32, String> {
-        let first = self.plan.steps.len();
-        if first + len > STEPS_MAX {
-            return Err(format!("more than {STEPS_MAX} values"));
-        }
-        let step = Step {
-            kind: Kind::Null,
-            null: Null::Never,
-        };
-        self.plan.steps.resize(first + len, step);
-        self.plan.fields.resize(first + len, None);
-        index(first)
-    }
-
-    fn one(&mut self, node: &'a Node) -> Result<u32, String> {
-        let at = self.reserve(1)?;
-        self.fill(at, node)?;
-        Ok(at)
-    }
-
-    fn fill(&mut self, at: u32, node: &'a Node) -> Result<(), String> {
-        let (node, null) = match &node.ty {
-            Avro::Union(branches) => match nullable(branches) {
-                Some(branch) if branches.first().is_some_and(|first| first.ty == Avro::Null) => {
-                    (branch, Null::Branch0)
-                }
-                Some(branch) => (branch, Null::Branch1),
-                None => (node, Null::Never),
-            },
-            _ => (node, Null::Never),
-        };
-        let kind = self.kind(node)?;
-        if let Some(step) = self.plan.steps.get_mut(at as usize) {
-            *step = Step { kind, null };
-        }
-        Ok(())
-    }
-
-    fn resolved(&self, node: &'a Node) -> Result<&'a Node, String> {
-        match &node.ty {
-            Avro::Named(name) => {
-                let target = self.definitions.get(name).copied();
-                target.ok_or_else(|| format!("the type \"{name}\" is not defined"))
-            }
-            _ => Ok(node),
-        }
-    }
-
-    fn kind(&mut self, node: &'a Node) -> Result<Kind, String> {
-        let node = self.resolved(node)?;
-        Ok(match &node.ty {
-            Avro::Null | Avro::Named(_) => Kind::Null,
-            Avro::Boolean => Kind::Bool,
-            Avro::Int => match node.text_prop(super::from_connect::CONNECT_TYPE) {
-                Some("int8") => Kind::Int8,
-                Some("int16") => Kind::Int16,
-                _ => Kind::Int32,
-            },
-            Avro::Long => Kind::Int64,
-            Avro::Float => Kind::Float32,
-            Avro::Double => Kind::Float64,
-            Avro::Bytes => Kind::Bytes,
-            Avro::String => Kind::Text,
-            Avro::Fixed(_, len) => Kind::Fixed {
-                len: u32::try_from(*len).map_err(|_| "a fixed that is too long")?,
-            },
-            Avro::Enum(_, symbols) => {
-                let symbols = symbols
-                    .iter()
-                    .map(|symbol| symbol.as_str().into())
-                    .collect();
-                self.plan.symbols.push(symbols);
-                Kind::Enum {
-                    symbols: index(self.plan.symbols.len() - 1)?,
-                }
-            }
-            Avro::Map(value) => Kind::Map {
-                value: self.one(value)?,
-            },
-            Avro::Array(item) => self.array(item)?,
-            Avro::Record(record) => self.record(record)?,
-            Avro::Union(branches) => {
-                let first = self.reserve(branches.len())?;
-                for (branch, at) in branches.iter().zip(first..) {
-                    self.fill(at, branch)?;
-                }
-                Kind::Union {
-                    first,
-                    len: index(branches.len())?,
-                }
-            }
-        })
-    }
-
-    fn array(&mut self, item: &'a Node) -> Result<Kind, String> {
-        let target = self.resolved(item)?;
-        if let Avro::Record(record) = &target.ty
-            && is_entry(target, record)
-            && let [key, value] = record.fields.as_slice()
-        {
-            let at = self.reserve(2)?;
-            self.fill(at, &key.node)?;
-            self.fill(at + 1, &value.node)?;
-            return Ok(Kind::Entries {
-                key: at,
-                value: at + 1,
-            });
-        }
-        let item = self.one(item)?;
-        Ok(Kind::Array {
-            item,
-            empty: self.is_empty(item),
-        })
-    }
-
-    fn record(&mut self, record: &'a Record) -> Result<Kind, String> {
-        let first = self.reserve(record.fields.len())?;
-        for (field, at) in record.fields.iter().zip(first..) {
-            self.fill(at, &field.node)?;
-            if let Some(name) = self.plan.fields.get_mut(at as usize) {
-                *name = Some(field.name.as_str().into());
-            }
-        }
-        let len = index(record.fields.len())?;
-        Ok(Kind::Struct { first, len })
-    }
-
-    /// Whether a value may take no bytes.
-    fn is_empty(&self, at: u32) -> bool {
-        let Some(step) = self.plan.steps.get(at as usize) else {
-            return true;
-        };
-        if step.null != Null::Never {
-            return false;
-        }
-        match step.kind {
-            Kind::Null | Kind::Fixed { len: 0 } => true,
-            Kind::Struct { first, len } => (first..first + len).all(|at| self.is_empty(at)),
-            _ => false,
-        }
-    }
-}
-
-fn index(at: usize) -> Result<u32, String> {
-    u32::try_from(at).map_err(|_| format!("more than {STEPS_MAX} values"))
 }

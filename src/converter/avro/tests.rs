@@ -14,7 +14,7 @@ use super::{
 use apache_avro::{Schema as Apache, reader::datum::GenericDatumReader, types::Value as Oracle};
 use proptest::prelude::*;
 use std::sync::Arc;
-use tapline_sdk::{Arena, Cell, Datum, Field, Schema, Type, Value};
+use tapline_sdk::{Arena, Cell, Datum, Field, Schema, SchemaBuilder, Type, Value};
 
 const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 
@@ -794,6 +794,33 @@ fn debezium_types(arena: &mut Arena) -> Vec<(Arc<Schema>, Cell)> {
     for name in ["Json", "Xml", "Uuid", "Ltree", "Tsvector"] {
         types.push((named(Type::Text, &data(name)), text));
     }
+    types.extend(debezium_times(arena));
+    types.extend(debezium_structs(arena));
+    let mut done = Vec::new();
+    for (builder, cell) in types {
+        let schema = builder
+            .parameter("__debezium.source.column.type", "X")
+            .build();
+        let item = Schema {
+            optional: true,
+            ..Schema::clone(&schema)
+        };
+        let list = arena.block_of(&[Cell::Null, cell]).array();
+        done.push((
+            Schema::of(Type::Array(Arc::new(item))).optional().build(),
+            list,
+        ));
+        done.push((schema, cell));
+    }
+    done
+}
+
+/// Debezium's own temporal types.
+fn debezium_times(arena: &mut Arena) -> Vec<(SchemaBuilder, Cell)> {
+    let named = |ty, name: &str| Schema::of(ty).name(name.to_owned()).version(1);
+    let time = |name: &str| format!("io.debezium.time.{name}");
+    let text = arena.text("-infinity");
+    let mut types = Vec::new();
     for name in [
         "ZonedTimestamp",
         "ZonedTime",
@@ -819,6 +846,16 @@ fn debezium_types(arena: &mut Arena) -> Vec<(Arc<Schema>, Cell)> {
             Cell::Int(9_223_372_036_825_200_000),
         ));
     }
+    types
+}
+
+/// What Debezium writes as structs, arrays and maps.
+fn debezium_structs(arena: &mut Arena) -> Vec<(SchemaBuilder, Cell)> {
+    let named = |ty, name: &str| Schema::of(ty).name(name.to_owned()).version(1);
+    let data = |name: &str| format!("io.debezium.data.{name}");
+    let plain = |ty| Schema::of(ty);
+    let (text, bytes) = (arena.text("infinity"), arena.bytes(&[0xFF, 0, 1]));
+    let mut types = Vec::new();
     let structs =
         |name: &str, fields: Vec<Field>| Schema::structure(fields).name(name.to_owned()).version(1);
     let double = || Schema::of(Type::Float64).build();
@@ -878,23 +915,7 @@ fn debezium_types(arena: &mut Arena) -> Vec<(Arc<Schema>, Cell)> {
         )),
         cell,
     ));
-    let mut done = Vec::new();
-    for (builder, cell) in types {
-        let schema = builder
-            .parameter("__debezium.source.column.type", "X")
-            .build();
-        let item = Schema {
-            optional: true,
-            ..Schema::clone(&schema)
-        };
-        let list = arena.block_of(&[Cell::Null, cell]).array();
-        done.push((
-            Schema::of(Type::Array(Arc::new(item))).optional().build(),
-            list,
-        ));
-        done.push((schema, cell));
-    }
-    done
+    types
 }
 
 #[test]
