@@ -173,6 +173,43 @@ impl Feed {
         self
     }
 
+    /// A row as a transform leaves it that takes it out of its envelope, in a topic of its own.
+    pub fn flat(&mut self, topic: &str, table: &Table, row: &[V]) -> &mut Self {
+        let after = table.envelope.field("after").expect("an envelope has it");
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: table.key_schema.clone(),
+            value: Some(Arc::clone(&after.schema)),
+        });
+        let (key, value) = (self.key(table, row), self.structure(row));
+        self.head(shape, key, value, Partition::ByKey);
+        self
+    }
+
+    /// A value that is no struct.
+    pub fn scalar(&mut self, topic: &str) -> &mut Self {
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: None,
+            value: Some(Schema::string()),
+        });
+        let value = self.rows.arena_mut().text("just text");
+        self.head(shape, Cell::Null, value, Partition::ByKey);
+        self
+    }
+
+    /// A tombstone in a topic of its own.
+    pub fn flat_tombstone(&mut self, topic: &str, table: &Table, row: &[V]) -> &mut Self {
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: table.key_schema.clone(),
+            value: None,
+        });
+        let key = self.key(table, row);
+        self.head(shape, key, Cell::Null, Partition::ByKey);
+        self
+    }
+
     fn write(&mut self, table: &Table, op: &str, before: Option<&[V]>, row: &[V]) {
         let key = self.key(table, row);
         let before = before.map_or(Cell::Null, |before| self.structure(before));

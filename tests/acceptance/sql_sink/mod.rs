@@ -8,7 +8,8 @@ mod speed;
 
 use crate::support::postgres::Postgres;
 use feed::{Fed, Table, V, t, typed};
-use tapline_sdk::Type;
+use tapline_sdk::{Connector, Type};
+use tapline_sql::SqlSink;
 
 /// `id int primary key, body text, note varchar(10)`.
 fn items() -> Table {
@@ -372,6 +373,71 @@ async fn tables_without_a_key_are_appended_to_and_lose_one_row_per_delete() {
         rejected[1].2
     );
     assert_eq!(content().await.len(), 2);
+}
+
+#[tokio::test]
+async fn flattened_rows_are_upserted_and_deleted_by_tombstones() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    let topic = "shop.public.items";
+    fed.put(|feed| {
+        feed.flat(topic, &table, &row(1, "a", "x"))
+            .flat(topic, &table, &row(2, "b", "x"));
+        feed.flat(topic, &table, &row(1, "a2", "x"));
+        feed.flat_tombstone(topic, &table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["1|a2|x"]);
+}
+
+#[tokio::test]
+async fn what_is_no_row_is_rejected_by_its_place() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    let rejected = fed
+        .rejected(|feed| {
+            feed.insert(&table, &row(1, "a", "x"));
+            feed.scalar("shop.public.items");
+        })
+        .await;
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].0, 1);
+    assert!(rejected[0].2.contains("no struct"), "{}", rejected[0].2);
+}
+
+#[tokio::test]
+async fn under_debeziums_name_its_defaults_hold() {
+    let server = Postgres::start().await;
+    let alias = &SqlSink::INFO.aliases[0];
+    assert_eq!(alias.class, "io.debezium.connector.jdbc.JdbcSinkConnector");
+    let mut settings = alias.defaults.to_vec();
+    settings.retain(|(key, _)| *key != "schema.evolution");
+    settings.push(("schema.evolution", "basic"));
+    let mut fed = Fed::with(&server, &settings).await;
+    let table = items();
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .update(&table, &row(1, "b", "x"));
+        feed.delete(&table, &row(1, "b", "x")).truncate(&table);
+    })
+    .await;
+    // Inserts alone, into a table named after the topic.
+    let rows = server.rows("select * from shop_all order by body").await;
+    assert_eq!(rows, ["1|a|x", "1|b|x"]);
+    let by_value = [
+        ("primary.key.mode", "record_value"),
+        ("primary.key.fields", "id"),
+        ("collection.name.format", "by_value"),
+    ];
+    let mut fed = Fed::with(&server, &by_value).await;
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .insert(&table, &row(2, "a", "x"));
+        feed.update(&table, &row(1, "b", "x"))
+            .delete(&table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(server.rows("select * from by_value").await, ["1|b|x"]);
 }
 
 #[tokio::test]
