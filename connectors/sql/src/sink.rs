@@ -274,6 +274,7 @@ impl SqlSink {
             changes,
             plans: &plans,
             copy_pauses: &mut self.copy_pauses,
+            key: Vec::new(),
         };
         if isolating {
             let rejected = applier.isolate().await?;
