@@ -104,24 +104,61 @@ async fn a_truncate_is_a_barrier_in_its_place() {
 }
 
 #[tokio::test]
-async fn a_truncate_of_a_partitioned_topic_is_refused() {
+async fn a_key_change_that_a_batch_cuts_apart_is_still_one_move() {
     let server = Postgres::start().await;
-    let table = items();
-    let mut fed = Fed::start(&server).await;
-    let mut other = feed::assignment(7, feed::LOG_END);
-    other.at.partition = 1;
-    let both = [feed::assignment(7, feed::LOG_END), other];
-    use tapline_sdk::Sink;
-    fed.sink
-        .open(&feed::context("cluster"), &both, &[None, None])
-        .await
-        .expect("opens");
-    let error = fed
-        .error(|feed| {
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    for records in [1, 2] {
+        fed.put(|feed| {
+            feed.insert(&table, &row(1, "long body", "x"));
+        })
+        .await;
+        let old = row(1, "", "");
+        fed.put(|feed| {
+            feed.change_key_begins(&table, &old);
+            if records == 2 {
+                feed.tombstone(&table, &old);
+            }
+        })
+        .await;
+        // Nothing but the log remembers it.
+        fed = Fed::start(&server).await;
+        fed.put(|feed| {
+            if records == 1 {
+                feed.tombstone(&table, &old);
+            }
+            feed.change_key_ends(&table, &old, &[V::Int(9), V::Left, t("moved")]);
+        })
+        .await;
+        assert_eq!(content(&server).await, ["9|long body|moved"]);
+        fed.put(|feed| {
             feed.truncate(&table);
         })
         .await;
-    assert_eq!(error.code, Some("TL0414"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_change_without_its_create_removes_the_old_row() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .insert(&table, &row(2, "b", "x"));
+    })
+    .await;
+    fed.put(|feed| {
+        feed.change_key_begins(&table, &row(1, "", ""));
+        feed.insert(&table, &row(3, "c", "x"));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["2|b|x", "3|c|x"]);
+    // The create was taken out of the batch: the log goes on behind it.
+    fed.skip = 2;
+    fed.put(|feed| {
+        feed.change_key_begins(&table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["3|c|x"]);
 }
 
 #[tokio::test]
