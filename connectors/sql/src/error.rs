@@ -16,7 +16,6 @@
 //! | TL0411 | a column's type changed in a way that the target cannot follow by itself |
 //! | TL0412 | the target's table has no unique index on the key |
 //! | TL0413 | a name is longer than the target allows, or empty |
-//! | TL0414 | a truncate came on a topic of several partitions |
 //! | TL0415 | the target cannot do it now: a deadlock, a lock, a timeout, a full disk |
 //! | TL0416 | the target refuses a statement |
 //! | TL0417 | a batch does not continue where the target stands |
@@ -39,16 +38,6 @@ pub fn out_of_order(topic: &str, partition: u32, stands: u64, got: u64) -> Error
     ))
     .code("TL0417")
     .remedy("restart the task: it reads the target's position again")
-}
-
-/// A truncate cannot be ordered among partitions that are applied apart.
-pub fn truncate_over_partitions(topic: &str) -> Error {
-    Error::config(format!(
-        "cannot apply a truncate of topic `{topic}`: it has several partitions, so rows written after the truncate \
-         could be removed"
-    ))
-    .code("TL0414")
-    .remedy("give the topic one partition, or set truncate.enabled to false")
 }
 
 /// A name that the target would cut, or none.

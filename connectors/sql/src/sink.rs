@@ -11,7 +11,7 @@ use crate::{
         probe,
         session::{Session, VERSION_MIN},
     },
-    error::{out_of_order, truncate_over_partitions},
+    error::out_of_order,
     keys::INFO,
     naming::TableName,
     settings::Settings,
@@ -148,14 +148,9 @@ impl Sink for SqlSink {
 
     async fn put(&mut self, batch: Batch<'_>) -> Result<Vec<Rejected>, Error> {
         self.check_order(batch)?;
-        let changes = change::read(batch, &self.settings, &mut self.flat)?;
-        if let Some((_, topic)) = changes.truncates.iter().find(|(_, topic)| {
-            self.positions
-                .as_ref()
-                .is_some_and(|positions| positions.is_partitioned(topic))
-        }) {
-            return Err(truncate_over_partitions(topic));
-        }
+        let positions = self.positions.as_ref().ok_or_else(not_open)?;
+        let is_partitioned = |topic: &str| positions.is_partitioned(topic);
+        let changes = change::read(batch, &self.settings, &mut self.flat, is_partitioned)?;
         if !changes.rejected.is_empty() {
             return Ok(changes.rejected);
         }
@@ -274,6 +269,7 @@ impl SqlSink {
             changes,
             plans: &plans,
             copy_pauses: &mut self.copy_pauses,
+            key: Vec::new(),
         };
         if isolating {
             let rejected = applier.isolate().await?;

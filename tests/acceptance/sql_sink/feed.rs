@@ -142,11 +142,23 @@ impl Feed {
 
     /// A key change as the source writes it: delete, tombstone, create.
     pub fn change_key(&mut self, table: &Table, old: &[V], row: &[V]) -> &mut Self {
-        self.remove(table, old, true);
+        self.change_key_begins(table, old);
         self.tombstone(table, old);
+        self.change_key_ends(table, old, row)
+    }
+
+    /// The delete of a key change.
+    pub fn change_key_begins(&mut self, table: &Table, old: &[V]) -> &mut Self {
+        self.remove(table, old, true);
+        self
+    }
+
+    /// The create of a key change.
+    pub fn change_key_ends(&mut self, table: &Table, old: &[V], row: &[V]) -> &mut Self {
         self.write(table, "c", None, row);
+        let old = self.key(table, old);
         self.rows
-            .header("__debezium.oldkey".into(), None, Cell::Null);
+            .header("__debezium.oldkey".into(), table.key_schema.clone(), old);
         self
     }
 
@@ -173,6 +185,43 @@ impl Feed {
         self
     }
 
+    /// A row as a transform leaves it that takes it out of its envelope, in a topic of its own.
+    pub fn flat(&mut self, topic: &str, table: &Table, row: &[V]) -> &mut Self {
+        let after = table.envelope.field("after").expect("an envelope has it");
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: table.key_schema.clone(),
+            value: Some(Arc::clone(&after.schema)),
+        });
+        let (key, value) = (self.key(table, row), self.structure(row));
+        self.head(shape, key, value, Partition::ByKey);
+        self
+    }
+
+    /// A value that is no struct.
+    pub fn scalar(&mut self, topic: &str) -> &mut Self {
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: None,
+            value: Some(Schema::string()),
+        });
+        let value = self.rows.arena_mut().text("just text");
+        self.head(shape, Cell::Null, value, Partition::ByKey);
+        self
+    }
+
+    /// A tombstone in a topic of its own.
+    pub fn flat_tombstone(&mut self, topic: &str, table: &Table, row: &[V]) -> &mut Self {
+        let shape = self.rows.shape(Shape {
+            topic: topic.into(),
+            key: table.key_schema.clone(),
+            value: None,
+        });
+        let key = self.key(table, row);
+        self.head(shape, key, Cell::Null, Partition::ByKey);
+        self
+    }
+
     fn write(&mut self, table: &Table, op: &str, before: Option<&[V]>, row: &[V]) {
         let key = self.key(table, row);
         let before = before.map_or(Cell::Null, |before| self.structure(before));
@@ -190,7 +239,7 @@ impl Feed {
         }
     }
 
-    fn tombstone(&mut self, table: &Table, row: &[V]) {
+    pub fn tombstone(&mut self, table: &Table, row: &[V]) {
         let key = self.key(table, row);
         let shape = self.rows.shape(Shape {
             topic: Arc::clone(&table.topic),
@@ -268,6 +317,8 @@ impl Feed {
 pub struct Fed {
     pub sink: SqlSink,
     pub next: u64,
+    /// Records after the next batch that were left out of it.
+    pub skip: u64,
 }
 
 /// The sink's identity in these tests.
@@ -327,6 +378,7 @@ impl Fed {
         Ok(Self {
             sink,
             next: opened[0].unwrap_or(0),
+            skip: 0,
         })
     }
 
@@ -345,7 +397,7 @@ impl Fed {
                 topic: TOPIC.into(),
                 partition: 0,
             },
-            self.next + count,
+            self.next + count + self.skip,
         )];
         let batch = Batch {
             rows: &feed.rows,
@@ -354,7 +406,7 @@ impl Fed {
         };
         let rejected = self.sink.put(batch).await?;
         if rejected.is_empty() {
-            self.next += count;
+            self.next += count + std::mem::take(&mut self.skip);
         }
         Ok(rejected)
     }

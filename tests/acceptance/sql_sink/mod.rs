@@ -8,7 +8,8 @@ mod speed;
 
 use crate::support::postgres::Postgres;
 use feed::{Fed, Table, V, t, typed};
-use tapline_sdk::Type;
+use tapline_sdk::{Connector, Type};
+use tapline_sql::SqlSink;
 
 /// `id int primary key, body text, note varchar(10)`.
 fn items() -> Table {
@@ -103,24 +104,61 @@ async fn a_truncate_is_a_barrier_in_its_place() {
 }
 
 #[tokio::test]
-async fn a_truncate_of_a_partitioned_topic_is_refused() {
+async fn a_key_change_that_a_batch_cuts_apart_is_still_one_move() {
     let server = Postgres::start().await;
-    let table = items();
-    let mut fed = Fed::start(&server).await;
-    let mut other = feed::assignment(7, feed::LOG_END);
-    other.at.partition = 1;
-    let both = [feed::assignment(7, feed::LOG_END), other];
-    use tapline_sdk::Sink;
-    fed.sink
-        .open(&feed::context("cluster"), &both, &[None, None])
-        .await
-        .expect("opens");
-    let error = fed
-        .error(|feed| {
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    for records in [1, 2] {
+        fed.put(|feed| {
+            feed.insert(&table, &row(1, "long body", "x"));
+        })
+        .await;
+        let old = row(1, "", "");
+        fed.put(|feed| {
+            feed.change_key_begins(&table, &old);
+            if records == 2 {
+                feed.tombstone(&table, &old);
+            }
+        })
+        .await;
+        // Nothing but the log remembers it.
+        fed = Fed::start(&server).await;
+        fed.put(|feed| {
+            if records == 1 {
+                feed.tombstone(&table, &old);
+            }
+            feed.change_key_ends(&table, &old, &[V::Int(9), V::Left, t("moved")]);
+        })
+        .await;
+        assert_eq!(content(&server).await, ["9|long body|moved"]);
+        fed.put(|feed| {
             feed.truncate(&table);
         })
         .await;
-    assert_eq!(error.code, Some("TL0414"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_change_without_its_create_removes_the_old_row() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .insert(&table, &row(2, "b", "x"));
+    })
+    .await;
+    fed.put(|feed| {
+        feed.change_key_begins(&table, &row(1, "", ""));
+        feed.insert(&table, &row(3, "c", "x"));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["2|b|x", "3|c|x"]);
+    // The create was taken out of the batch: the log goes on behind it.
+    fed.skip = 2;
+    fed.put(|feed| {
+        feed.change_key_begins(&table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["3|c|x"]);
 }
 
 #[tokio::test]
@@ -372,6 +410,71 @@ async fn tables_without_a_key_are_appended_to_and_lose_one_row_per_delete() {
         rejected[1].2
     );
     assert_eq!(content().await.len(), 2);
+}
+
+#[tokio::test]
+async fn flattened_rows_are_upserted_and_deleted_by_tombstones() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    let topic = "shop.public.items";
+    fed.put(|feed| {
+        feed.flat(topic, &table, &row(1, "a", "x"))
+            .flat(topic, &table, &row(2, "b", "x"));
+        feed.flat(topic, &table, &row(1, "a2", "x"));
+        feed.flat_tombstone(topic, &table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(content(&server).await, ["1|a2|x"]);
+}
+
+#[tokio::test]
+async fn what_is_no_row_is_rejected_by_its_place() {
+    let server = Postgres::start().await;
+    let (mut fed, table) = (Fed::start(&server).await, items());
+    let rejected = fed
+        .rejected(|feed| {
+            feed.insert(&table, &row(1, "a", "x"));
+            feed.scalar("shop.public.items");
+        })
+        .await;
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].0, 1);
+    assert!(rejected[0].2.contains("no struct"), "{}", rejected[0].2);
+}
+
+#[tokio::test]
+async fn under_debeziums_name_its_defaults_hold() {
+    let server = Postgres::start().await;
+    let alias = &SqlSink::INFO.aliases[0];
+    assert_eq!(alias.class, "io.debezium.connector.jdbc.JdbcSinkConnector");
+    let mut settings = alias.defaults.to_vec();
+    settings.retain(|(key, _)| *key != "schema.evolution");
+    settings.push(("schema.evolution", "basic"));
+    let mut fed = Fed::with(&server, &settings).await;
+    let table = items();
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .update(&table, &row(1, "b", "x"));
+        feed.delete(&table, &row(1, "b", "x")).truncate(&table);
+    })
+    .await;
+    // Inserts alone, into a table named after the topic.
+    let rows = server.rows("select * from shop_all order by body").await;
+    assert_eq!(rows, ["1|a|x", "1|b|x"]);
+    let by_value = [
+        ("primary.key.mode", "record_value"),
+        ("primary.key.fields", "id"),
+        ("collection.name.format", "by_value"),
+    ];
+    let mut fed = Fed::with(&server, &by_value).await;
+    fed.put(|feed| {
+        feed.insert(&table, &row(1, "a", "x"))
+            .insert(&table, &row(2, "a", "x"));
+        feed.update(&table, &row(1, "b", "x"))
+            .delete(&table, &row(2, "", ""));
+    })
+    .await;
+    assert_eq!(server.rows("select * from by_value").await, ["1|b|x"]);
 }
 
 #[tokio::test]

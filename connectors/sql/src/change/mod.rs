@@ -74,8 +74,6 @@ pub struct Changes {
     pub tables: Vec<TableShape>,
     /// Records that are no change of a table.
     pub rejected: Vec<Rejected>,
-    /// Partition and topic of every truncate, which must be alone in its topic.
-    pub truncates: Vec<(u32, Arc<str>)>,
 }
 
 impl Changes {
@@ -94,11 +92,14 @@ impl Changes {
     }
 }
 
-/// A key change's delete that waits for its create.
+/// A key change's delete that waits for its create. Where a batch ends between them, the delete is left to the create,
+/// which names the old key in its header; in a partitioned topic they may stand apart, so each is applied by itself.
 #[derive(Clone, Copy)]
 struct Pending {
     partition: u32,
     delete: Change,
+    /// The offset of the last record seen of it.
+    offset: u64,
 }
 
 /// Reads a batch. `flat` remembers over batches which topics carry flattened rows, because a tombstone deletes there
@@ -110,9 +111,11 @@ pub fn read(
     batch: Batch<'_>,
     settings: &Settings,
     flat: &mut HashMap<Arc<str>, bool>,
+    is_partitioned: impl Fn(&str) -> bool,
 ) -> Result<Changes, Error> {
     let mut reader = Reader {
         settings,
+        is_partitioned: &is_partitioned,
         flat,
         forms: vec![None; batch.rows.shapes().len()],
         known: vec![Vec::new(); batch.rows.shapes().len()],
@@ -122,7 +125,7 @@ pub fn read(
     for (index, (record, place)) in batch.iter().enumerate() {
         reader.record(index, record, place)?;
     }
-    reader.flush_all();
+    reader.end(batch);
     Ok(reader.changes)
 }
 
@@ -131,6 +134,7 @@ type Known = (Box<str>, Box<str>, u32);
 
 struct Reader<'a> {
     settings: &'a Settings,
+    is_partitioned: &'a dyn Fn(&str) -> bool,
     flat: &'a mut HashMap<Arc<str>, bool>,
     forms: Vec<Option<Form>>,
     known: Vec<Vec<Known>>,
@@ -208,12 +212,13 @@ impl Reader<'_> {
             row,
             before,
         };
-        self.place(change, record, place.partition);
+        self.place(change, record, place);
         Ok(Ok(()))
     }
 
     /// Puts an envelope's change where it belongs: a key change becomes one move.
-    fn place(&mut self, change: Change, record: RecordRef<'_>, partition: u32) {
+    fn place(&mut self, change: Change, record: RecordRef<'_>, place: Place) {
+        let partition = place.partition;
         let waiting = self.take_pending(partition);
         match (change.action, waiting) {
             (Action::Insert, Some(waiting))
@@ -226,6 +231,17 @@ impl Reader<'_> {
                 });
                 return;
             }
+            (Action::Insert, None) => {
+                if let Some(old_key) = self.left_to(record) {
+                    let action = Action::Move;
+                    self.changes.list.push(Change {
+                        action,
+                        old_key,
+                        ..change
+                    });
+                    return;
+                }
+            }
             (_, Some(waiting)) => self.plain_delete(waiting),
             (_, None) => {}
         }
@@ -234,6 +250,7 @@ impl Reader<'_> {
                 self.pending.push(Pending {
                     partition,
                     delete: change,
+                    offset: place.offset,
                 });
             }
             Action::Delete if !self.settings.deletes => {}
@@ -242,11 +259,6 @@ impl Reader<'_> {
                     snapshot = has_header(record, HEADER_SNAPSHOT),
                     "truncate left out, truncate.enabled is false"
                 );
-            }
-            Action::Truncate => {
-                let topic = Arc::clone(&record.shape().topic);
-                self.changes.truncates.push((partition, topic));
-                self.changes.list.push(change);
             }
             _ => self.changes.list.push(change),
         }
@@ -308,9 +320,13 @@ impl Reader<'_> {
         let is_flat = self.flat.get(topic).copied().unwrap_or(false);
         let waiting = self
             .pending
-            .iter()
-            .any(|pending| pending.partition == place.partition);
-        if waiting || !is_flat || !self.settings.deletes || record.head().key == Cell::Null {
+            .iter_mut()
+            .find(|pending| pending.partition == place.partition);
+        if let Some(waiting) = waiting {
+            waiting.offset = place.offset;
+            return Ok(Ok(()));
+        }
+        if !is_flat || !self.settings.deletes || record.head().key == Cell::Null {
             return Ok(Ok(()));
         }
         let table = self.table(record, Origin::of_topic(topic), None)?;
@@ -385,9 +401,25 @@ impl Reader<'_> {
         }
     }
 
-    fn flush_all(&mut self) {
+    /// The old key of a create whose delete ended the batch before.
+    fn left_to(&self, record: RecordRef<'_>) -> Option<Cell> {
+        let header = record
+            .headers()
+            .find(|header| &**header.name == HEADER_OLD_KEY)?;
+        let is_key = matches!(header.cell, Cell::Struct(_));
+        (is_key && !(self.is_partitioned)(&record.shape().topic)).then_some(header.cell)
+    }
+
+    /// What still waits: if the log goes on right behind it, its create comes next; otherwise that was left out.
+    fn end(&mut self, batch: Batch<'_>) {
         for waiting in std::mem::take(&mut self.pending) {
-            self.plain_delete(waiting);
+            let next = batch.next.get(waiting.partition as usize);
+            let goes_on = next.is_some_and(|(at, next)| {
+                *next == waiting.offset + 1 && !(self.is_partitioned)(&at.topic)
+            });
+            if !goes_on {
+                self.plain_delete(waiting);
+            }
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Applier<'a> {
     pub plans: &'a [Arc<Plan>],
     /// Tables where COPY met rows that exist, and how many runs go without it.
     pub copy_pauses: &'a mut HashMap<TableName, u32>,
+    /// The bytes of the key at hand, kept for their memory.
+    pub key: Vec<u8>,
 }
 
 /// Changes of one table that can be applied together.
@@ -244,7 +246,8 @@ impl Applier<'_> {
             matches!(pending, Pending::Keyed(_))
         })
         .await?;
-        let key = key_bytes(plan, self.arena, change).map_err(|error| Failed::Row(at, error))?;
+        let mut key = std::mem::take(&mut self.key);
+        key_bytes(plan, self.arena, change, &mut key).map_err(|error| Failed::Row(at, error))?;
         let mut missing = Vec::new();
         let fate = match change.action {
             Action::Delete => Fate::Gone,
@@ -285,6 +288,7 @@ impl Applier<'_> {
             };
             self.flush(full).await?;
         }
+        self.key = key;
         Ok(())
     }
 
@@ -386,8 +390,13 @@ impl Applier<'_> {
 }
 
 /// A key as bytes that are equal for equal keys.
-fn key_bytes(plan: &Plan, arena: &Arena, change: &Change) -> Result<Vec<u8>, RecordError> {
-    let mut bytes = Vec::with_capacity(plan.key.len() * 12);
+fn key_bytes(
+    plan: &Plan,
+    arena: &Arena,
+    change: &Change,
+    bytes: &mut Vec<u8>,
+) -> Result<(), RecordError> {
+    bytes.clear();
     for part in &plan.key {
         let cell = part.place.cell(arena, change.row, change.key);
         if matches!(cell, Cell::Null | Cell::Unavailable) {
@@ -396,10 +405,10 @@ fn key_bytes(plan: &Plan, arena: &Arena, change: &Change) -> Result<Vec<u8>, Rec
         let start = bytes.len();
         part.place
             .codec
-            .write(arena, cell, &mut bytes)
+            .write(arena, cell, bytes)
             .map_err(|error| error.in_field(&part.place.name))?;
         let length = u32::try_from(bytes.len() - start).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&length.to_be_bytes());
     }
-    Ok(bytes)
+    Ok(())
 }

@@ -26,14 +26,15 @@ const STATEMENTS_MAX: usize = 500;
 
 /// Why each setting: dates, intervals, floats and money are read in one form whatever the server's defaults; names mean
 /// what they say (an empty search path, as Postgres' own apply workers have); waits end; plans find rows by index even
-/// before the first ANALYZE, and never compile.
+/// before the first ANALYZE, and never compile; a commit that was answered survives a crash of the server.
 const SETTINGS: &str = "SET datestyle = 'ISO, MDY'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; \
     SET lc_monetary = 'C'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
     SET client_min_messages = warning; \
     SET lock_timeout = '30s'; SET statement_timeout = '10min'; \
     SET idle_in_transaction_session_timeout = '5min'; \
     SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-    SET plan_cache_mode = force_generic_plan; SET xmloption = content; SET check_function_bodies = off";
+    SET plan_cache_mode = force_generic_plan; SET xmloption = content; SET check_function_bodies = off; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A connection with its state.
 pub struct Session {
