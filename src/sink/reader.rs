@@ -9,7 +9,7 @@ use super::{
 use crate::{
     broker::{
         Broker, Fetch, Fetched,
-        batch::{Batch, BatchError, BatchReader, Batches, Headers, Record},
+        batch::{Batch, BatchError, BatchReader, Batches, Record},
     },
     converter::{BARRIER, Decoder, RawRecord},
     policy::{Failure, Phase},
@@ -314,7 +314,7 @@ fn place(one: &Assigned, partition: u32, offset: u64) -> Place {
 
 /// The number of the barrier that this record is a copy of.
 fn barrier_of(record: &Record<'_>) -> Option<u64> {
-    let bytes = Headers::last(&record.headers, BARRIER)??;
+    let bytes = record.headers.get(BARRIER)??;
     let (_version, number) = bytes.split_first()?;
     Some(u64::from_be_bytes(number.try_into().ok()?))
 }
