@@ -246,8 +246,14 @@ fn unescaped(list: &str) -> Vec<String> {
     while let Some(c) = rest.next() {
         match c {
             ',' => labels.push(String::new()),
-            '\\' => labels.last_mut().into_iter().for_each(|label| label.extend(rest.next())),
-            other => labels.last_mut().into_iter().for_each(|label| label.push(other)),
+            '\\' => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.extend(rest.next())),
+            other => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.push(other)),
         }
     }
     labels
