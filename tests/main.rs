@@ -4,6 +4,10 @@
     clippy::panic,
     reason = "a test that panics has failed, which is what it is for"
 )]
+#![expect(
+    clippy::print_stderr,
+    reason = "seeds and counts are shown with --nocapture"
+)]
 
 mod acceptance;
 mod crash;

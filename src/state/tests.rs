@@ -10,9 +10,11 @@ use super::{
     offsets,
 };
 use crate::broker::{
-    Append, Broker, Commit, Ends, Fetch, Fetched, GroupPosition, NewTopic, TopicInfo, Writer,
+    Append, Broker, Commit, Embedded, Ends, Fetch, Fetched, GroupPosition, NewTopic, Settings,
+    TopicInfo, Writer,
     batch::{Batches, set_base_offset},
 };
+use crate::registry::Registry;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
@@ -611,4 +613,74 @@ fn a_file_that_is_no_key_is_an_error_and_is_kept() {
     }
     let error = Sealer::open(&folder.path().join("no/such/secret.key")).unwrap_err();
     assert_eq!(error.code, Some("TL0530"));
+}
+
+#[tokio::test]
+async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_trimmed() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let key = folder.path().join("secret.key");
+    let settings = || Settings {
+        journal_file_bytes: 1 << 20,
+        segment_bytes: 1 << 20,
+        free_space_min: Some(0),
+        ..Settings::default()
+    };
+    let config = ConnectorConfig {
+        properties: [("password".to_owned(), "hunter2".to_owned())].into(),
+        target: TargetState::Paused,
+    };
+    {
+        let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());
+        let registry = Registry::open(Arc::clone(&broker)).await.unwrap();
+        assert_eq!(registry.register("t-value", "\"int\"").await.unwrap(), 1);
+        let configs = ConfigStore::open(Arc::clone(&broker), Sealer::open(&key).unwrap());
+        configs
+            .await
+            .unwrap()
+            .put("shop", config.clone(), &["password"])
+            .await
+            .unwrap();
+        let store = OffsetStore::open(Arc::clone(&broker)).await.unwrap();
+        store
+            .alter("idle", vec![(server("p"), Some(position(&[("lsn", 3)])))])
+            .await
+            .unwrap();
+        let mut writer = broker.writer("shop").await.unwrap();
+        let mut claim = store.claim("shop").await.unwrap();
+        // Commits in flight, as a source has them: the log writes many at once.
+        let mut waiting = Vec::new();
+        for lsn in 1..=9_000 {
+            let to = [(server("p"), Some(position(&[("lsn", lsn)])))];
+            let appends = claim.append(&to).unwrap();
+            let commit = Commit {
+                appends,
+                positions: Vec::new(),
+            };
+            waiting.push(writer.commit(commit));
+        }
+        for done in waiting {
+            done.await.unwrap();
+        }
+        claim.release();
+        store.trim().await.unwrap();
+        let ends = broker.topic(offsets::TOPIC).unwrap().partitions[0];
+        assert!(ends.high_watermark - ends.log_start <= 3, "{ends:?}");
+    }
+    let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());
+    let registry = Registry::open(Arc::clone(&broker)).await.unwrap();
+    assert_eq!(registry.schema(1).as_deref(), Some("\"int\""));
+    let configs = ConfigStore::open(Arc::clone(&broker), Sealer::open(&key).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(configs.get("shop"), Some(config));
+    let store = OffsetStore::open(Arc::clone(&broker)).await.unwrap();
+    assert_eq!(
+        store.read("shop").await.unwrap(),
+        [(server("p"), position(&[("lsn", 9_000)]))]
+    );
+    assert_eq!(
+        store.read("idle").await.unwrap(),
+        [(server("p"), position(&[("lsn", 3)]))]
+    );
 }

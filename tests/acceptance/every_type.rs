@@ -10,7 +10,7 @@ use crate::support::{
 use std::path::{Path, PathBuf};
 
 /// Type, then values as SQL expressions; NULL is tried for each type besides.
-const TYPES: &[(&str, &[&str])] = &[
+pub(super) const TYPES: &[(&str, &[&str])] = &[
     ("bool", &["true", "false"]),
     ("smallint", &["-32768", "0", "32767"]),
     ("int", &["-2147483648", "0", "2147483647"]),
@@ -280,7 +280,7 @@ const TYPES: &[(&str, &[&str])] = &[
 ];
 
 /// Contrib types; the packages of some servers lack them.
-const EXTENSIONS: &[(&str, &str, &[&str])] = &[
+pub(super) const EXTENSIONS: &[(&str, &str, &[&str])] = &[
     (
         "hstore",
         "hstore",
@@ -292,7 +292,7 @@ const EXTENSIONS: &[(&str, &str, &[&str])] = &[
     ("cube", "cube", &["'(1,2,3)'"]),
 ];
 
-const OWN_TYPES: &str = "
+pub(super) const OWN_TYPES: &str = "
     create type mood as enum ('sad', 'ok', 'it''s, \"odd\"');
     create domain positive as int check (value > 0);
     create domain short as varchar(5);

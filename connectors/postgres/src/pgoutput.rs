@@ -64,12 +64,6 @@ pub struct RowChange {
     pub at: usize,
 }
 
-/// Whether a message is a change of rows, which counts as one ordinal of its transaction.
-#[must_use]
-pub fn is_change(payload: &[u8]) -> bool {
-    matches!(payload.first(), Some(b'I' | b'U' | b'D' | b'T'))
-}
-
 /// Reads a row change, the hot path.
 #[must_use]
 pub fn row_change(payload: &[u8]) -> Option<RowChange> {

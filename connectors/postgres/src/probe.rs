@@ -7,7 +7,7 @@ use crate::{
     server::{cell, check},
     slot,
     tables::{self, Captured},
-    wire::{Connection, Session, quote_literal},
+    wire::{Connection, Session},
 };
 use tapline_sdk::{Error, Issue, Result};
 
@@ -282,28 +282,4 @@ impl Probe<'_> {
         }
         Ok(())
     }
-}
-
-/// The server's process that keeps a slot from being made, and since when: the oldest transaction.
-pub(crate) async fn oldest_transaction(
-    session: &mut Connection,
-    not: u32,
-) -> Result<Option<String>> {
-    let sql = format!(
-        "select pid, usename, extract(epoch from now() - xact_start)::int8 from pg_stat_activity \
-         where backend_xid is not null and pid <> {not} and datname is not distinct from datname \
-         and state <> {} order by xact_start limit 1",
-        quote_literal("idle")
-    );
-    let reply = session
-        .query("cannot look for old transactions", &sql)
-        .await?;
-    let (pid, user, age) = (cell(&reply, 0, 0), cell(&reply, 0, 1), cell(&reply, 0, 2));
-    Ok(pid.map(|pid| {
-        format!(
-            "process {pid} of {} has a transaction open for {} s",
-            user.unwrap_or("?"),
-            age.unwrap_or("?")
-        )
-    }))
 }

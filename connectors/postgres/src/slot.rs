@@ -9,7 +9,12 @@ use crate::{
     server::cell,
     wire::{Connection, quote_identifier, quote_literal},
 };
-use tapline_sdk::{Error, Result};
+use std::time::Duration;
+use tapline_sdk::{Error, Progress, Result};
+use tokio::time::timeout;
+
+/// After how long of waiting for a new slot it is said why, and said again.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A slot as the server has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,6 +174,53 @@ pub async fn create(replication: &mut Connection, name: &str, temporary: bool) -
     }
 }
 
+/// As [`create`], saying whom it waits for: the server makes a slot when every transaction that is open now has ended,
+/// however long that takes. `session` is another one.
+///
+/// # Errors
+/// What is in the way.
+pub async fn create_patiently(
+    replication: &mut Connection,
+    session: &mut Connection,
+    progress: &dyn Progress,
+    name: &str,
+    temporary: bool,
+) -> Result<Created> {
+    let mut created = std::pin::pin!(create(replication, name, temporary));
+    loop {
+        if let Ok(created) = timeout(LOOK_EVERY, &mut created).await {
+            return created;
+        }
+        if let Some(who) = oldest_transaction(session).await? {
+            progress.phase(&format!("waiting for a slot: {who}"));
+            tracing::warn!(
+                slot = name,
+                waits_for = who,
+                "slot waits for an open transaction"
+            );
+        }
+    }
+}
+
+/// Who keeps a slot from being made, and for how long.
+async fn oldest_transaction(session: &mut Connection) -> Result<Option<String>> {
+    let sql = "select pid, coalesce(usename, backend_type), extract(epoch from now() - xact_start)::int8 \
+               from pg_stat_activity where backend_xid is not null order by xact_start limit 1";
+    let reply = session
+        .query("cannot look for open transactions", sql)
+        .await?;
+    let text = |column| cell(&reply, 0, column).unwrap_or("?");
+    let who = || {
+        format!(
+            "process {} of {} has a transaction open for {} s",
+            text(0),
+            text(1),
+            text(2)
+        )
+    };
+    Ok((!reply.is_empty()).then(who))
+}
+
 /// Drops the slot; one that is not there is dropped already.
 ///
 /// # Errors
@@ -229,37 +281,37 @@ mod tests {
         }
     }
 
-    fn code(slot: Option<Slot>, stored: u64) -> Option<&'static str> {
-        check_position(slot.as_ref(), "s", "shop", Lsn(stored))
+    fn code(slot: Option<&Slot>, stored: u64) -> Option<&'static str> {
+        check_position(slot, "s", "shop", Lsn(stored))
             .err()
             .and_then(|error| error.code)
     }
 
     #[test]
     fn a_position_is_only_taken_up_where_nothing_is_missing() {
-        assert_eq!(code(Some(slot()), 100), None);
-        assert_eq!(code(Some(slot()), 200), None);
-        assert_eq!(code(Some(slot()), 99), Some("TL0304"));
+        assert_eq!(code(Some(&slot()), 100), None);
+        assert_eq!(code(Some(&slot()), 200), None);
+        assert_eq!(code(Some(&slot()), 99), Some("TL0304"));
         assert_eq!(code(None, 100), Some("TL0303"));
         let lost = Slot {
             wal_status: Some("lost".to_owned()),
             ..slot()
         };
-        assert_eq!(code(Some(lost), 100), Some("TL0305"));
+        assert_eq!(code(Some(&lost), 100), Some("TL0305"));
         let invalid = Slot {
             invalidation: Some("idle_timeout".to_owned()),
             ..slot()
         };
-        assert_eq!(code(Some(invalid), 100), Some("TL0305"));
+        assert_eq!(code(Some(&invalid), 100), Some("TL0305"));
         let physical = Slot {
             plugin: None,
             ..slot()
         };
-        assert_eq!(code(Some(physical), 100), Some("TL0309"));
+        assert_eq!(code(Some(&physical), 100), Some("TL0309"));
         let other = Slot {
             database: Some("other".to_owned()),
             ..slot()
         };
-        assert_eq!(code(Some(other), 100), Some("TL0309"));
+        assert_eq!(code(Some(&other), 100), Some("TL0309"));
     }
 }

@@ -64,7 +64,6 @@ pub struct Snapshot<'a> {
 
 /// What workers share.
 struct Shared {
-    settings: Settings,
     consistent: Lsn,
     readings: Vec<Reading>,
     jobs: Mutex<VecDeque<Job>>,
@@ -146,7 +145,6 @@ impl Snapshot<'_> {
         let queue = jobs(&self.readings, self.settings.snapshot_threads);
         let mut sender = Sender::new(&self, &queue);
         let shared = Arc::new(Shared {
-            settings: self.settings.clone(),
             consistent: self.consistent,
             readings: self.readings,
             jobs: Mutex::new(queue.into()),

@@ -113,7 +113,7 @@ impl Task {
             committed,
             progress: &self.progress,
             catalog,
-            replication,
+            replication: Some(replication),
             first,
         };
         let Plan {

@@ -5,6 +5,7 @@
 
 mod decoder;
 mod relations;
+mod reselect;
 mod transaction;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 use decoder::{Decoder, Step};
 use futures_util::FutureExt;
 pub use relations::{Relations, TableName};
+use reselect::Reselect;
 use std::{sync::Arc, time::Duration};
 use tapline_sdk::{Committed, Output, Position, Progress, Result, SourceBatch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -193,8 +195,12 @@ impl Reader<'_> {
                     return Err(protocol("the server ended the stream").code("TL0301"));
                 }
             };
+            let step = match step {
+                Step::Reselect(ask) => self.reselect(&ask).await?,
+                step => step,
+            };
             match step {
-                Step::Next => self.frames.consume(bytes),
+                Step::Next | Step::Reselect(_) => self.frames.consume(bytes),
                 Step::Full => {
                     self.frames.consume(bytes);
                     self.send().await?;
@@ -223,6 +229,11 @@ impl Reader<'_> {
             }
         }
         Ok(None)
+    }
+
+    async fn reselect(&mut self, ask: &Reselect) -> Result<Step> {
+        let found = self.decoder.relations.reselect(&ask.sql).await?;
+        self.decoder.filled(ask.start, &ask.filled(&found))
     }
 
     /// Hands over what was decoded, with the position behind it.

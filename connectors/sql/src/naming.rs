@@ -136,9 +136,7 @@ fn fill(parts: &[Part], origin: Origin<'_>) -> String {
     for part in parts {
         match part {
             Part::Literal(text) => name.push_str(text),
-            Part::Topic => {
-                name.extend(origin.topic.chars().map(|c| if c == '.' { '_' } else { c }))
-            }
+            Part::Topic => name.push_str(&origin.topic.replace('.', "_")),
             Part::Db => name.push_str(origin.db),
             Part::Schema => name.push_str(origin.schema),
             Part::Table => name.push_str(origin.table),

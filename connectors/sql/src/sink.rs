@@ -41,7 +41,7 @@ pub struct SqlSink {
     copy_pauses: HashMap<TableName, u32>,
 }
 
-/// A plan and what it is for. The schemas are compared by identity, so they are kept alive here.
+/// A plan and what it is for.
 struct Known {
     table: TableName,
     key: Option<Arc<Schema>>,
@@ -266,10 +266,7 @@ impl SqlSink {
         isolating: bool,
         made: &mut Vec<Known>,
     ) -> Result<Vec<Rejected>, Failed> {
-        let mut plans = Vec::with_capacity(changes.tables.len());
-        for (shape, written) in changes.tables.iter().zip(changes.written()) {
-            plans.push(self.plan(shape, written, made).await?);
-        }
+        let plans = self.plan_all(changes, made).await?;
         let mut applier = Applier {
             session: &mut self.session,
             settings: &self.settings,
@@ -289,6 +286,26 @@ impl SqlSink {
         let positions = self.positions.as_ref().ok_or_else(not_open)?;
         positions.advance(&mut self.session, batch.next).await?;
         Ok(Vec::new())
+    }
+
+    /// Tables that are written to come first: a truncate between two inserts finds the table that they made.
+    async fn plan_all(
+        &mut self,
+        changes: &Changes,
+        made: &mut Vec<Known>,
+    ) -> Result<Vec<Arc<Plan>>, Failed> {
+        let written = changes.written();
+        let mut plans: Vec<Option<Arc<Plan>>> = vec![None; changes.tables.len()];
+        for pass in [true, false] {
+            for (at, shape) in changes.tables.iter().enumerate() {
+                if written.get(at) == Some(&pass)
+                    && let Some(slot) = plans.get_mut(at)
+                {
+                    *slot = Some(self.plan(shape, pass, made).await?);
+                }
+            }
+        }
+        Ok(plans.into_iter().flatten().collect())
     }
 
     async fn plan(
@@ -356,7 +373,7 @@ fn not_open() -> Error {
 
 fn same(a: &Option<Arc<Schema>>, b: &Option<Arc<Schema>>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
         (None, None) => true,
         _ => false,
     }

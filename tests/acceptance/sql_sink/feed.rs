@@ -58,7 +58,6 @@ pub fn typed(ty: Type, source: &str) -> Arc<Schema> {
 pub struct Table {
     pub schema: String,
     pub table: String,
-    pub columns: Vec<(String, Arc<Schema>)>,
     pub key: Vec<usize>,
     topic: Arc<str>,
     key_schema: Option<Arc<Schema>>,
@@ -101,10 +100,6 @@ impl Table {
         Self {
             schema: schema.to_owned(),
             table: name.to_owned(),
-            columns: columns
-                .iter()
-                .map(|(name, ty)| ((*name).to_owned(), Arc::clone(ty)))
-                .collect(),
             key: key.to_vec(),
             topic: TOPIC.into(),
             key_schema: (!key.is_empty()).then(|| Schema::structure(key_fields).build()),
@@ -120,7 +115,7 @@ pub const TOPIC: &str = "shop.all";
 #[derive(Default)]
 pub struct Feed {
     pub rows: Rows,
-    shapes: Vec<(Arc<Schema>, u32)>,
+    shapes: Vec<(Arc<Schema>, bool, u32)>,
 }
 
 impl Feed {
@@ -228,21 +223,20 @@ impl Feed {
         after: Cell,
         to: Partition,
     ) {
-        let known = self
-            .shapes
-            .iter()
-            .find(|(schema, _)| Arc::ptr_eq(schema, &table.envelope) && table.key_schema.is_some());
-        let shape = match known {
-            Some((_, shape)) => *shape,
+        let keyed = table.key_schema.is_some();
+        let same = |known: &&(Arc<Schema>, bool, u32)| {
+            Arc::ptr_eq(&known.0, &table.envelope) && known.1 == keyed
+        };
+        let shape = match self.shapes.iter().find(same) {
+            Some((.., shape)) => *shape,
             None => {
                 let shape = self.rows.shape(Shape {
                     topic: Arc::clone(&table.topic),
                     key: table.key_schema.clone(),
                     value: Some(Arc::clone(&table.envelope)),
                 });
-                if table.key_schema.is_some() {
-                    self.shapes.push((Arc::clone(&table.envelope), shape));
-                }
+                self.shapes
+                    .push((Arc::clone(&table.envelope), keyed, shape));
                 shape
             }
         };

@@ -4,6 +4,7 @@ mod feed;
 mod model;
 mod positions;
 mod schema;
+mod speed;
 
 use crate::support::postgres::Postgres;
 use feed::{Fed, Table, V, t, typed};

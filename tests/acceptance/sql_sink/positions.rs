@@ -207,9 +207,7 @@ async fn a_crash_of_the_server_keeps_data_and_position_together() {
 #[tokio::test]
 async fn what_an_operator_must_correct_is_said_with_place_and_remedy() {
     let server = Postgres::start().await;
-    server
-        .execute("create role weak login; create database other")
-        .await;
+    server.execute("create role weak login").await;
     let failed = |url: String| async move {
         let config = tapline_sdk::Config::new(BTreeMap::from([("connection.url".to_owned(), url)]));
         let error = SqlSink::connect(config).await.err().expect("is refused");

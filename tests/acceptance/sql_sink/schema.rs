@@ -307,7 +307,7 @@ async fn connect_types_without_a_source_type_have_their_natural_columns() {
     })
     .await;
     for (name, (_, _, sql_type, text)) in names.iter().zip(&cases) {
-        let sql = format!("select pg_typeof({name})::text || '|' || {name}::text from natural");
+        let sql = format!("select pg_typeof({name})::text, {name}::text from \"natural\"");
         let found = server.rows(&sql).await;
         let unmodified = sql_type.split('(').next().unwrap_or(sql_type);
         assert_eq!(found, [format!("{unmodified}|{text}")]);
@@ -455,7 +455,7 @@ async fn identity_and_generated_columns_of_the_target_are_respected() {
     server
         .execute(
             "create table items (id int generated always as identity primary key, body text, note varchar(10), \
-             both text generated always as (body || note) stored)",
+             twice text generated always as (body || note) stored)",
         )
         .await;
     let (mut fed, table) = (Fed::start(&server).await, items());

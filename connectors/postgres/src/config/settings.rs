@@ -255,6 +255,22 @@ pub fn validate(config: &Config) -> Vec<Issue> {
             "choose a shorter name",
         ));
     }
+    issues.extend(numbers(config));
+    let verifies = matches!(config.get(&keys::SSL_MODE), Ok(SslMode::Disable));
+    if verifies && given("database.sslrootcert") {
+        let problem = "is given, but database.sslmode is disable";
+        issues.push(Issue::new(
+            "database.sslrootcert",
+            problem,
+            "set database.sslmode to verify-full",
+        ));
+    }
+    issues
+}
+
+/// Numbers that parse and are out of range.
+fn numbers(config: &Config) -> Vec<Issue> {
+    let mut issues = Vec::new();
     if matches!(config.get(&keys::MONEY_DIGITS), Ok(digits) if digits > 18) {
         issues.push(Issue::new(
             "money.fraction.digits",
@@ -274,15 +290,6 @@ pub fn validate(config: &Config) -> Vec<Issue> {
             "status.update.interval.ms",
             "is shorter than 10 ms",
             remedy,
-        ));
-    }
-    let verifies = matches!(config.get(&keys::SSL_MODE), Ok(SslMode::Disable));
-    if verifies && given("database.sslrootcert") {
-        let problem = "is given, but database.sslmode is disable";
-        issues.push(Issue::new(
-            "database.sslrootcert",
-            problem,
-            "set database.sslmode to verify-full",
         ));
     }
     issues

@@ -30,7 +30,8 @@ pub(super) struct Starter<'a> {
     pub committed: &'a mut dyn Committed,
     pub progress: &'a Arc<dyn Progress>,
     pub catalog: Catalog,
-    pub replication: Connection,
+    /// A replication session; a slot that is made on it exports its snapshot there.
+    pub replication: Option<Connection>,
     /// Whether it is the run's first round.
     pub first: bool,
 }
@@ -63,17 +64,12 @@ struct Origin {
 impl Starter<'_> {
     /// Decides, and makes what is missing on the server.
     pub(super) async fn plan(mut self) -> Result<Plan> {
-        let identity = identify(&mut self.replication).await?;
         let mut stored = Stored::read(self.settings, self.committed)?;
+        let identity = self.identify(&mut stored).await?;
         let resumed = stored
             .stream
             .as_ref()
             .is_some_and(|stream| stream.stage == Stage::Ready);
-        if self.settings.snapshot != SnapshotMode::InitialOnly
-            && let Some(stream) = &mut stored.stream
-        {
-            check_identity(stream, &identity, &mut self.replication, self.settings).await?;
-        }
         let (captured, added) = self.captured().await?;
         let origin = self.origin(&stored, &identity).await?;
         let mut readings = self.readings(&captured, &added, &stored, resumed, origin.reset);
@@ -83,43 +79,55 @@ impl Starter<'_> {
             reading.narrowed = narrowed.remove(&reading.table.relid).unwrap_or_default();
         }
         let read: HashSet<u32> = readings.iter().map(|reading| reading.table.relid).collect();
-        let Self {
-            settings,
-            output,
-            committed,
-            progress,
-            catalog,
-            replication,
-            ..
-        } = self;
         let exported = if readings.is_empty() {
             None
         } else {
-            Some(export(settings, progress, origin.created, replication).await?)
+            Some(self.export(origin.created).await?)
         };
         let read_to = exported
             .as_ref()
             .map_or(Lsn::NONE, |exported| exported.created.consistent);
         let mut offset = origin.offset;
-        if settings.snapshot == SnapshotMode::InitialOnly && !resumed {
+        if self.settings.snapshot == SnapshotMode::InitialOnly && !resumed {
             offset.consistent = read_to;
             offset.end = read_to;
         }
+        let states =
+            |table: &Table, before| state(table, before, read.contains(&table.relid), read_to);
+        let tables = self.store(&offset, &captured, &stored, states).await?;
+        let read_new =
+            self.settings.mapping.is_lossless() && self.settings.snapshot != SnapshotMode::NoData;
+        Ok(Plan {
+            offset,
+            readings,
+            exported,
+            tables,
+            read_new,
+            catalog: self.catalog,
+        })
+    }
+
+    /// Stores what was decided before anything follows from it: a table that is to be read is known as such, one that
+    /// is no longer captured is forgotten, since it misses changes from now on.
+    async fn store(
+        &mut self,
+        offset: &StreamOffset,
+        captured: &Captured,
+        stored: &Stored,
+        state: impl Fn(&Table, Option<TableOffset>) -> (Option<TableOffset>, Lsn),
+    ) -> Result<HashMap<TableName, Lsn>> {
+        let settings = self.settings;
         let mut tables = HashMap::new();
         let mut resume = vec![(settings.partition(), Some(offset.position()))];
         for table in &captured.tables {
             let name: TableName = (Arc::clone(&table.schema), Arc::clone(&table.name));
-            let before = stored.tables.get(&name).copied();
-            let (state, lsn) = state(table, before, read.contains(&table.relid), read_to);
+            let (state, lsn) = state(table, stored.tables.get(&name).copied());
             tables.insert(name, lsn);
             if let Some(state) = state {
-                resume.push((
-                    table_partition(&settings.prefix, &table.schema, &table.name),
-                    Some(state.position()),
-                ));
+                let partition = table_partition(&settings.prefix, &table.schema, &table.name);
+                resume.push((partition, Some(state.position())));
             }
         }
-        // Tables that are no longer captured are forgotten: if they come back, they have missed changes.
         for (schema, name) in stored
             .tables
             .keys()
@@ -127,21 +135,34 @@ impl Starter<'_> {
         {
             resume.push((table_partition(&settings.prefix, schema, name), None));
         }
-        let number = output
+        let number = self
+            .output
             .send(SourceBatch {
                 rows: Rows::default(),
                 resume,
             })
             .await?;
-        until_durable(committed, number).await;
-        Ok(Plan {
-            offset,
-            readings,
-            exported,
-            tables,
-            read_new: settings.mapping.is_lossless() && settings.snapshot != SnapshotMode::NoData,
-            catalog,
-        })
+        until_durable(self.committed, number).await;
+        Ok(tables)
+    }
+
+    /// A snapshot to read in: the new slot's own, or that of a temporary one.
+    async fn export(&mut self, created: Option<slot::Created>) -> Result<Exported> {
+        let settings = self.settings;
+        if !settings.snapshot_delay.is_zero() {
+            sleep(settings.snapshot_delay).await;
+        }
+        if let (Some(created), Some(session)) = (created, self.replication.take()) {
+            return Ok(Exported { created, session });
+        }
+        self.progress.phase("waiting for a snapshot");
+        let mut session = Connection::open(&settings.endpoint, Session::Replication).await?;
+        // Slots are the cluster's, so the name must be of this session alone.
+        let name = format!("tapline_snapshot_{}", session.process_id());
+        let beside = self.catalog.session().await?;
+        let created =
+            slot::create_patiently(&mut session, beside, &**self.progress, &name, true).await?;
+        Ok(Exported { created, session })
     }
 
     /// What is captured, with the publication made to fit, and which of its members are new there.
@@ -179,6 +200,18 @@ impl Starter<'_> {
             captured.tables.retain(is_published);
         }
         Ok((captured, added_tables(&all, &added)))
+    }
+
+    /// Who the server is, and whether what is stored means anything there.
+    async fn identify(&mut self, stored: &mut Stored) -> Result<Identity> {
+        let replication = self.replication.as_mut().ok_or_else(no_session)?;
+        let identity = identify(replication).await?;
+        if self.settings.snapshot != SnapshotMode::InitialOnly
+            && let Some(stream) = &mut stored.stream
+        {
+            check_identity(stream, &identity, replication, self.settings).await?;
+        }
+        Ok(identity)
     }
 
     /// Where the stream begins; makes the slot if that is right.
@@ -261,7 +294,11 @@ impl Starter<'_> {
         until_durable(self.committed, number).await;
         self.progress
             .phase(&format!("creating slot \"{}\"", self.settings.slot));
-        let created = slot::create(&mut self.replication, &self.settings.slot, false).await?;
+        let replication = self.replication.as_mut().ok_or_else(no_session)?;
+        let beside = self.catalog.session().await?;
+        let slot = &self.settings.slot;
+        let created =
+            slot::create_patiently(replication, beside, &**self.progress, slot, false).await?;
         tracing::info!(slot = self.settings.slot, consistent = %created.consistent, "slot created");
         let offset = self.offset(identity, Stage::Ready, created.consistent);
         Ok(Origin {
@@ -375,29 +412,8 @@ fn state(
     }
 }
 
-/// A snapshot to read in: the new slot's own, or that of a temporary one.
-async fn export(
-    settings: &Settings,
-    progress: &Arc<dyn Progress>,
-    created: Option<slot::Created>,
-    replication: Connection,
-) -> Result<Exported> {
-    if !settings.snapshot_delay.is_zero() {
-        sleep(settings.snapshot_delay).await;
-    }
-    if let Some(created) = created {
-        return Ok(Exported {
-            created,
-            session: replication,
-        });
-    }
-    replication.close().await;
-    progress.phase("waiting for a snapshot");
-    let mut session = Connection::open(&settings.endpoint, Session::Replication).await?;
-    // Slots are the cluster's, so the name must be of this session alone.
-    let name = format!("tapline_snapshot_{}", session.process_id());
-    let created = slot::create(&mut session, &name, true).await?;
-    Ok(Exported { created, session })
+fn no_session() -> Error {
+    Error::disconnected("no replication session is open").code("TL0301")
 }
 
 fn is_gone(error: &Error) -> bool {

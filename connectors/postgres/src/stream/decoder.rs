@@ -5,6 +5,7 @@
 use super::{
     BATCH_BYTES,
     relations::{Known, Relations, TableName, Treatment},
+    reselect::Reselect,
     transaction::{Current, lost},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub enum Step {
         /// The label.
         label: String,
     },
+    /// Ask for values that the change lacks and give it again with [`Decoder::filled`].
+    Reselect(Box<Reselect>),
     /// Stop: a table must be read first.
     NewTable {
         /// Which.
@@ -151,7 +154,7 @@ impl Decoder {
             .filter(|tag| matches!(tag, b'I' | b'U' | b'D'))
         {
             let change = pgoutput::row_change(payload).ok_or_else(|| cut_short(*row))?;
-            return self.row(start, payload, change);
+            return self.row(start, payload, change, false);
         }
         let message = pgoutput::parse(payload)
             .ok_or_else(|| cut_short(payload.first().copied().unwrap_or(b'?')))?;
@@ -198,7 +201,16 @@ impl Decoder {
         self.full()
     }
 
-    fn row(&mut self, start: Lsn, payload: &[u8], change: RowChange) -> Result<Step> {
+    /// Decodes a row change that has got what it lacked, as far as that was found.
+    ///
+    /// # Errors
+    /// As [`Decoder::data`].
+    pub fn filled(&mut self, start: Lsn, payload: &[u8]) -> Result<Step> {
+        let change = pgoutput::row_change(payload).ok_or_else(|| cut_short(b'U'))?;
+        self.row(start, payload, change, true)
+    }
+
+    fn row(&mut self, start: Lsn, payload: &[u8], change: RowChange, filled: bool) -> Result<Step> {
         let Some(known) = self.relations.get(change.relid) else {
             return Err(protocol("a row came before its relation"));
         };
@@ -219,6 +231,12 @@ impl Decoder {
                 current.rewind(before);
                 return Ok(Step::NewTable { name });
             }
+        }
+        if (change.operation, change.old, filled) == (b'U', Some(b'K'), false)
+            && let Some(ask) = Reselect::of(known.relation(), start, payload, change)
+        {
+            current.rewind(before);
+            return Ok(Step::Reselect(Box::new(ask)));
         }
         describe(&mut self.meta, current, start, self.now_us);
         let pushed = push(

@@ -7,10 +7,11 @@ use crate::{
     lsn::Lsn,
     schema::{Relation, TableCatalog},
     server::cell,
+    wire::Reply,
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
-use tapline_sdk::{Error, Result};
+use tapline_sdk::{Error, ErrorKind, Result};
 
 /// A table's schema and name.
 pub type TableName = (Arc<str>, Arc<str>);
@@ -29,6 +30,12 @@ pub struct Known {
 }
 
 impl Known {
+    /// What it looks like.
+    #[must_use]
+    pub fn relation(&self) -> &Relation {
+        &self.relation
+    }
+
     /// Its schema and name.
     #[must_use]
     pub fn name(&self) -> TableName {
@@ -134,6 +141,24 @@ impl Relations {
             },
         );
         Ok(())
+    }
+
+    /// Values that a change lacks; none if the row, the column or the table is gone.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn reselect(&mut self, sql: &str) -> Result<Reply> {
+        match self
+            .catalog
+            .query("cannot ask for unchanged values", sql)
+            .await
+        {
+            Err(error) if error.kind != ErrorKind::Disconnected => {
+                tracing::warn!(error = %error.chain(), "unchanged values of a moved row stay unavailable");
+                Ok(Reply::new())
+            }
+            answer => answer,
+        }
     }
 
     /// A row has an enum label that the plan does not know.

@@ -86,7 +86,7 @@ pub(super) fn connector(mode: SslMode, files: &TlsFiles) -> Result<TlsConnector>
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate, "database.sslcert")?;
             let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-                unreadable(key, "database.sslkey", error)
+                unreadable(key, "database.sslkey", &error)
                     .remedy("give an unencrypted PEM key: `openssl pkey -in old.key -out new.key`")
             })?;
             builder
@@ -295,7 +295,7 @@ pub(super) fn is_distrust(error: &std::io::Error) -> bool {
 }
 
 fn certificates(path: &PathBuf, key: &'static str) -> Result<Vec<CertificateDer<'static>>> {
-    let read = |error| unreadable(path, key, error);
+    let read = |error| unreadable(path, key, &error);
     let found = CertificateDer::pem_file_iter(path)
         .map_err(read)?
         .collect::<Result<Vec<_>, _>>()
@@ -308,7 +308,7 @@ fn certificates(path: &PathBuf, key: &'static str) -> Result<Vec<CertificateDer<
     Ok(found)
 }
 
-fn unreadable(path: &std::path::Path, key: &str, error: rustls::pki_types::pem::Error) -> Error {
+fn unreadable(path: &std::path::Path, key: &str, error: &rustls::pki_types::pem::Error) -> Error {
     Error::config(format!("cannot read {key} {}", path.display()))
         .code("TL0319")
         .because(error.to_string())

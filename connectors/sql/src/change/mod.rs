@@ -5,6 +5,7 @@
 mod shape;
 
 use crate::{
+    keys::KeyMode,
     naming::{Origin, TableName},
     settings::Settings,
 };
@@ -274,7 +275,13 @@ impl Reader<'_> {
         });
         let origin = shape::flat_origin(record, row);
         let table = self.table(record, origin, Some(row))?;
-        let action = if gone { Action::Delete } else { Action::Update };
+        // Without a key there is no row to find: whatever it was, it is appended.
+        let keyless = self.settings.key_mode == KeyMode::RecordKey && record.shape().key.is_none();
+        let action = match (gone, keyless) {
+            (true, _) => Action::Delete,
+            (false, true) => Action::Insert,
+            (false, false) => Action::Update,
+        };
         if action == Action::Delete && !self.settings.deletes {
             return Ok(Ok(()));
         }
@@ -338,9 +345,7 @@ impl Reader<'_> {
             .settings
             .template
             .resolve(origin, self.settings.folds_case)?;
-        let number = u32::try_from(self.changes.tables.len())
-            .expect("invariant: a batch has fewer tables than records");
-        self.changes.tables.push(TableShape {
+        let number = self.number(TableShape {
             name,
             key: record.shape().key.clone(),
             row: row.cloned(),
@@ -349,6 +354,21 @@ impl Reader<'_> {
             known.push((origin.schema.into(), origin.table.into(), number));
         }
         Ok(number)
+    }
+
+    /// The number of a table under a pair of schemas: several shapes of records may mean the same.
+    fn number(&mut self, shape: TableShape) -> u32 {
+        let pointers = |shape: &TableShape| {
+            [shape.key.as_ref(), shape.row.as_ref()].map(|schema| schema.map(Arc::as_ptr))
+        };
+        let same =
+            |known: &TableShape| known.name == shape.name && pointers(known) == pointers(&shape);
+        let known = self.changes.tables.iter().position(same);
+        let number = known.unwrap_or(self.changes.tables.len());
+        if known.is_none() {
+            self.changes.tables.push(shape);
+        }
+        u32::try_from(number).expect("invariant: a batch has fewer tables than records")
     }
 
     fn take_pending(&mut self, partition: u32) -> Option<Pending> {

@@ -67,7 +67,8 @@ impl Applier<'_> {
     /// fails only because of the order within a reduced batch succeeds here.
     pub async fn isolate(&mut self) -> Result<Vec<Rejected>, Error> {
         let mut rejected = Vec::new();
-        let mut parts = Vec::from([0..self.changes.list.len()]);
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        parts.push(0..self.changes.list.len());
         while let Some(part) = parts.pop() {
             if part.is_empty() || rejected.len() >= REJECTED_MAX {
                 continue;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::address::Address;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use std::time::Duration;
@@ -183,7 +183,8 @@ fn options(address: &Address) -> Result<PgConnectOptions, Error> {
         .username(&address.username)
         .ssl_mode(mode)
         .application_name("tapline")
-        .statement_cache_capacity(STATEMENTS_MAX);
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .disable_statement_logging();
     if let Some(password) = &address.password {
         options = options.password(password.expose());
     }

@@ -187,6 +187,10 @@ pub fn source_type(schema: &Schema) -> Option<String> {
         return Some(text.to_owned());
     }
     let name = schema.parameter(DEBEZIUM_TYPE)?.to_ascii_lowercase();
+    // Debezium says `serial` for an integer with a sequence behind it.
+    if name.ends_with("serial") {
+        return None;
+    }
     let (name, array) = match name.strip_prefix('_') {
         Some(element) => (element, "[]"),
         None => (name.as_str(), ""),
@@ -224,12 +228,35 @@ pub fn labels(schema: &Schema) -> Vec<String> {
     {
         return labels(item);
     }
+    if let Some(escaped) = schema.parameter("tapline.enum.labels") {
+        return unescaped(escaped);
+    }
     let allowed = schema.parameter("allowed").unwrap_or_default();
     allowed
         .split(',')
         .filter(|label| !label.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Labels between commas; a backslash takes the next character as it is. Written where a label holds a comma.
+fn unescaped(list: &str) -> Vec<String> {
+    let mut labels = vec![String::new()];
+    let mut rest = list.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            ',' => labels.push(String::new()),
+            '\\' => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.extend(rest.next())),
+            other => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.push(other)),
+        }
+    }
+    labels
 }
 
 /// The type that a schema's Connect type and logical name mean.
