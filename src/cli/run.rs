@@ -57,26 +57,17 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
 
     let anywhere = arguments.insecure_rest_without_authentication;
     let listener = listen(settings.rest_address, anywhere).await?;
-    // Recovery may take a while; nobody has to wait for it who changed their mind.
-    let broker = tokio::select! {
-        broker = log::open(&settings) => broker?,
+    // Recovery may take a while, and a full disk for ever; nobody has to wait for it who changed their mind.
+    let (broker, worker) = tokio::select! {
+        opened = open(&settings) => opened?,
         () = signals.next() => return Ok(Found::Fine),
     };
-    let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
-    let worker = Worker::open(log::worker_settings(&settings), log).await?;
-    worker.metrics().watch_log(broker.stats());
     let server = Server::start(listener, worker.clone(), &settings)?;
     screen.say(&banner(&settings, server.address));
 
-    let ended = match apply(&worker, &pipelines).await {
-        Ok(()) => {
-            screen.warn(&strangers(&worker, &pipelines));
-            tokio::select! {
-                () = signals.next() => Ok(()),
-                error = watch::watch(&worker, &screen) => Err(Failure::Error(error)),
-            }
-        }
-        Err(failure) => Err(failure),
+    let ended = tokio::select! {
+        failure = work(&worker, &pipelines, &screen) => Err(failure),
+        () = signals.next() => Ok(()),
     };
     screen.clear();
     if ended.is_ok() {
@@ -88,7 +79,27 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
         () = signals.next() => signals::exit_now(&screen),
     }
     server.stop().await;
-    ended.map(|()| Found::Fine)
+    match broker.stopped() {
+        Some(why) => Err(watch::log_stopped(&why).into()),
+        None => ended.map(|()| Found::Fine),
+    }
+}
+
+async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
+    let broker = log::open(settings).await?;
+    let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
+    let worker = Worker::open(log::worker_settings(settings), log).await?;
+    worker.metrics().watch_log(broker.stats());
+    Ok((broker, worker))
+}
+
+/// Starts the connectors and watches them; ends only if they cannot be started.
+async fn work(worker: &Worker, pipelines: &[Pipeline], screen: &Screen) -> Failure {
+    if let Err(failure) = apply(worker, pipelines).await {
+        return failure;
+    }
+    screen.warn(&strangers(worker, pipelines));
+    match watch::watch(worker, screen).await {}
 }
 
 /// The file's settings with the command line's on top.
@@ -222,12 +233,11 @@ impl Server {
             .local_addr()
             .map_err(|error| Error::fatal("the listener has no address").because(error))?;
         let address_file = settings.data_dir.join(ADDRESS_FILE);
-        fs::write(&address_file, format!("{address}\n")).map_err(|error| {
-            Error::config(format!("cannot write {}", address_file.display()))
-                .code("TL0143")
-                .remedy("make room, and check the folder's permissions")
-                .because(error)
-        })?;
+        // On a full disk a worker waits for room like everybody else; commands need --url until then.
+        if let Err(error) = fs::write(&address_file, format!("{address}\n")) {
+            let file = address_file.display();
+            tracing::warn!(%file, %error, "cannot write the address file");
+        }
         let app = rest::App {
             worker,
             data_dir: settings.data_dir.clone(),

@@ -60,6 +60,23 @@ impl Worker {
         self.start_again(running, async || Ok(())).await
     }
 
+    /// Forgets a connector: its tasks, settings and series. Its offsets stay, as in Kafka Connect: the same name goes
+    /// on where it was.
+    ///
+    /// # Errors
+    /// There is no such connector, or the log refuses.
+    pub async fn delete(&self, connector: &str) -> Result<()> {
+        let _changing = self.shared.changing.lock().await;
+        self.open_for_changes()?;
+        let running = self.connector(connector)?;
+        self.halt(&running).await;
+        self.shared.configs.remove(connector).await?;
+        self.shared.connectors.lock().remove(connector);
+        self.shared.metrics.forget(connector);
+        tracing::info!(connector, "connector deleted");
+        Ok(())
+    }
+
     /// Stops a connector's tasks, does `between`, and starts them again whatever it came to.
     pub(super) async fn start_again(
         &self,
@@ -114,7 +131,6 @@ impl Worker {
 
     fn start(&self, spec: ConnectorSpec, resolved: Resolved) -> Result<()> {
         let name = spec.name.clone();
-        self.shared.metrics.forget(&name);
         let running = Running::start(&self.shared, spec, resolved)?;
         tracing::info!(
             connector = name,

@@ -2,4 +2,5 @@
 
 mod every_type;
 mod postgres_source;
+mod postgres_types;
 mod sql_sink;

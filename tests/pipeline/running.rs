@@ -3,11 +3,12 @@
 use super::{Said, tapline};
 use crate::support::{
     postgres::Postgres,
+    process::Process,
     wait,
     worker::{Worker, replica_pipeline},
 };
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{path::Path, process::Stdio};
 use tempfile::TempDir;
 
 /// A running binary, and commands beside it.
@@ -130,6 +131,11 @@ async fn a_replicating_worker_answers_every_command() {
     consumes(&running).await;
     shows_states(&running).await;
     running.stop();
+    let segment = "logs/shop.public.orders-0/00000000000000000000.log";
+    let segment = running.worker.data().join(segment).display().to_string();
+    let said = tapline(running.folder.path(), &["dump", &segment]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(said.out.contains(" 0 damaged ranges"), "{}", said.out);
     let log = running.worker.log();
     assert!(!log.contains("ERROR") && !log.contains("error["), "{log}");
 }
@@ -215,4 +221,97 @@ async fn a_failed_connector_shows_in_status_health_and_output() {
     })
     .await;
     running.stop();
+}
+
+/// What no page, no log line and no file may hold: a password that somebody wrote into a pipeline file.
+const CANARY: &str = "canary4711";
+
+#[tokio::test]
+async fn a_password_in_a_file_leaves_no_trace_elsewhere() {
+    let (source, target) = (Postgres::start().await, Postgres::start().await);
+    source
+        .execute("create table orders (id int primary key); insert into orders values (1)")
+        .await;
+    let password = format!("  database.password: {CANARY}\n");
+    let pipeline = replica_pipeline(source.port(), target.port(), &password)
+        .replace("postgres@", &format!("postgres:{CANARY}@"));
+    assert_eq!(pipeline.matches(CANARY).count(), 2, "{pipeline}");
+    let mut running = Running::start(&pipeline);
+    wait::until("a row is delivered", async || {
+        let delivered = running
+            .worker
+            .metric("tapline_records_delivered_total")
+            .await?;
+        (delivered >= 1.0).then_some(())
+    })
+    .await;
+    for path in [
+        "/health",
+        "/metrics",
+        "/tapline/v1/status",
+        "/connectors/shop.source/status",
+    ] {
+        let body = running.worker.get(path).await.expect("the worker answers");
+        assert!(!body.contains(CANARY), "{path} shows a password: {body}");
+    }
+    for part in ["shop.source", "shop.replica"] {
+        assert!(
+            !running.ask(&["offsets", "show", part]).out.contains(CANARY),
+            "{part}"
+        );
+    }
+    running.stop();
+    assert!(
+        !running.worker.log().contains(CANARY),
+        "the output shows a password"
+    );
+    let mut folders = vec![running.worker.data()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)
+            .expect("the data directory can be read")
+            .flatten()
+        {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a file can be read");
+            let found = String::from_utf8_lossy(&bytes).contains(CANARY);
+            assert!(!found, "{} holds a password in clear", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 10, "the data directory was not searched");
+}
+
+#[test]
+fn a_busy_default_port_moves_to_a_free_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    std::fs::write(folder.path().join("p.yaml"), "version: 1\nname: p\n")
+        .expect("it can be written");
+    let start = |data: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tapline"));
+        command
+            .args(["run", "p.yaml", "--data-dir", data])
+            .current_dir(folder.path());
+        let process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        let file = folder.path().join(data).join("rest.address");
+        let address = wait::blocking("the worker tells its address", || {
+            std::fs::read_to_string(&file)
+                .ok()
+                .filter(|text| text.ends_with('\n'))
+        });
+        (process, address)
+    };
+    let (_first, one) = start("one");
+    let (_second, other) = start("other");
+    assert!(
+        one.starts_with("127.0.0.1:") && other.starts_with("127.0.0.1:"),
+        "{one} {other}"
+    );
+    assert_ne!(one, other);
+    let said = tapline(folder.path(), &["topics", "--data-dir", "other"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
 }

@@ -149,3 +149,54 @@ async fn a_replica_equals_its_source_after_snapshot_stream_stop_and_crash() {
     eprintln!("{transactions} transactions, {delivered} records delivered by the last run");
     run.stop().await;
 }
+
+async fn state(run: &Run, name: &str, state: State) {
+    until(&format!("{name} is {state:?}"), || async {
+        let all = run.worker.status();
+        all.iter()
+            .any(|one| one.name == name && one.state == state)
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_target_is_waited_for_and_a_damaged_table_is_read_again() {
+    let (from, mut to) = (Postgres::start().await, Postgres::start().await);
+    let folder = TempDir::new().expect("a folder");
+    shop::create(&from.url("postgres"), 100).await;
+    from.execute("insert into carts select md5('1')::uuid, '{}', '1 day'")
+        .await;
+    let run = Run::start(folder.path()).await;
+    run.worker.apply(specs(&from, &to)).await.expect("applied");
+    equal(&from, &to, &run).await;
+
+    to.kill();
+    from.execute("update customers set credit = credit + 1")
+        .await;
+    state(&run, "shop.replica", State::Restarting).await;
+    from.execute("delete from customers where id % 3 = 0").await;
+    to.restart().await;
+    equal(&from, &to, &run).await;
+    state(&run, "shop.replica", State::Running).await;
+
+    to.execute("delete from customers where id % 2 = 0; insert into customers (id, email) values (-1, 'x')")
+        .await;
+    let tables = ["public.customers".to_owned()];
+    run.worker
+        .resnapshot("shop.source", &tables)
+        .await
+        .expect("asked for");
+    equal(&from, &to, &run).await;
+    let unknown = run
+        .worker
+        .resnapshot("shop.source", &["public.x".to_owned()])
+        .await;
+    assert_eq!(unknown.expect_err("unknown").code, Some("TL0514"));
+
+    let offsets = run.worker.offsets("shop.replica").await.expect("shown");
+    assert_eq!(offsets.len(), TABLES.len(), "{offsets:?}");
+    let stream = run.worker.offsets("shop.source").await.expect("shown");
+    assert_eq!(stream.len(), TABLES.len() + 1, "{stream:?}");
+    run.stop().await;
+}

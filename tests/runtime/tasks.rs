@@ -584,6 +584,24 @@ async fn nothing_starts_if_one_connector_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_connector_leaves_its_offsets_and_no_series() {
+    let script = Script::new("deleted");
+    let bench = Bench::new().await;
+    bench.apply(vec![source("deleted"), sink("deleted")]).await;
+    script.count_to(10);
+    arrived(&script, 10).await;
+    bench.worker.delete("in").await.expect("deleted");
+    assert_eq!(bench.worker.status().len(), 1);
+    assert!(!bench.worker.metrics().render().contains("connector=\"in\""));
+    bench.apply(vec![source("deleted")]).await;
+    script.count_to(20);
+    arrived(&script, 20).await;
+    assert_eq!(script.rows(), numbers(20));
+    assert_eq!(*script.starts.lock(), [0, 10]);
+    bench.worker.stop(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sink_without_topics_waits_and_says_so() {
     Script::new("waits");
     let bench = Bench::new().await;

@@ -6,6 +6,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 use tapline_sdk::Error;
@@ -20,19 +21,19 @@ const LINES_EVERY: Duration = Duration::from_secs(5);
 /// A problem that comes and goes is shown again after this, not at every attempt.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Shows progress and problems; resolves only if the log has stopped for good (I7).
-pub(super) async fn watch(worker: &Worker, screen: &Screen) -> Error {
+/// Shows progress and problems, and once that the log has stopped: `/health` goes on saying why until somebody acts.
+pub(super) async fn watch(worker: &Worker, screen: &Screen) -> Infallible {
     let mut look = tokio::time::interval(TERMINAL_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut progress = Progress::default();
     let mut problems = Problems::default();
     let mut last = (String::new(), Instant::now());
+    let mut stopped = false;
     loop {
         look.tick().await;
-        if let Some(why) = worker.broker().stopped() {
-            return Error::fatal(format!("the log has stopped: {why}")).remedy(
-                "see to the disk, then start again: recovery reads it anew, and nothing acknowledged is lost",
-            );
+        if let Some(why) = worker.broker().stopped().filter(|_| !stopped) {
+            stopped = true;
+            screen.warn(&problem::of_error(&log_stopped(&why)));
         }
         let (connectors, now) = (worker.status(), Instant::now());
         for connector in &connectors {
@@ -51,6 +52,13 @@ pub(super) async fn watch(worker: &Worker, screen: &Screen) -> Error {
             last = (line, now);
         }
     }
+}
+
+/// I7: a log that could not sync goes on only after it has read the disk again.
+pub(super) fn log_stopped(why: &str) -> Error {
+    Error::fatal(format!("the log has stopped: {why}")).remedy(
+        "see to the disk, then start again: recovery reads it anew, and nothing acknowledged is lost",
+    )
 }
 
 /// What was shown, by task, so that nothing is shown at every look.

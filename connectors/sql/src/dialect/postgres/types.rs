@@ -228,12 +228,35 @@ pub fn labels(schema: &Schema) -> Vec<String> {
     {
         return labels(item);
     }
+    if let Some(escaped) = schema.parameter("tapline.enum.labels") {
+        return unescaped(escaped);
+    }
     let allowed = schema.parameter("allowed").unwrap_or_default();
     allowed
         .split(',')
         .filter(|label| !label.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Labels between commas; a backslash takes the next character as it is. Written where a label holds a comma.
+fn unescaped(list: &str) -> Vec<String> {
+    let mut labels = vec![String::new()];
+    let mut rest = list.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            ',' => labels.push(String::new()),
+            '\\' => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.extend(rest.next())),
+            other => labels
+                .last_mut()
+                .into_iter()
+                .for_each(|label| label.push(other)),
+        }
+    }
+    labels
 }
 
 /// The type that a schema's Connect type and logical name mean.
