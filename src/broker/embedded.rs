@@ -432,3 +432,6 @@ impl Broker for Embedded {
         self.shared.stopped.read().clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{Fetch, Fetched, log::Shared, partition::Partition, reader::Read};
 use bytes::Bytes;
 use futures_util::future::{FutureExt, select_all};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tapline_sdk::Error;
 use tokio::time::Instant;
 
@@ -40,10 +40,13 @@ pub(super) async fn fetch(shared: Arc<Shared>, fetch: Fetch) -> Result<Vec<Fetch
 
 fn partitions(shared: &Shared, fetch: &Fetch) -> Result<Vec<(Arc<Partition>, u64)>, Error> {
     let topics = shared.topics.read();
+    // Each fetch begins with another partition, so that a busy one does not starve the rest.
+    let turn = shared.turn.fetch_add(1, Relaxed) % fetch.from.len().max(1);
+    let (behind, first) = fetch.from.split_at(turn);
     let find = |(at, offset): &(tapline_sdk::TopicPartition, u64)| {
         Ok((Arc::clone(topics.find(at)?.1), *offset))
     };
-    fetch.from.iter().map(find).collect()
+    first.iter().chain(behind).map(find).collect()
 }
 
 /// Reads may wait for the disk, so they do not run on a task's thread.

@@ -6,6 +6,7 @@
 
 pub mod batch;
 mod checkpoint;
+mod dump;
 mod embedded;
 mod error;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod stats;
 pub mod storage;
 mod topics;
 
+pub use dump::{Dump, Dumped, dump};
 pub use embedded::Embedded;
 pub use groups::GROUPS_TOPIC;
 pub use settings::Settings;

@@ -198,9 +198,9 @@ impl Partition {
         write_all_at(&*file, &parts, position)?;
         let crossed = (position + bytes) / WRITEBACK_BYTES * WRITEBACK_BYTES;
         if position / WRITEBACK_BYTES * WRITEBACK_BYTES < crossed {
-            let from = crossed - WRITEBACK_BYTES;
+            let from = position / WRITEBACK_BYTES * WRITEBACK_BYTES;
             // Only a hint: what goes wrong here is found by the sync that counts.
-            drop(file.start_writeback(from, WRITEBACK_BYTES));
+            drop(file.start_writeback(from, crossed - from));
         }
         self.publish(batches.get(..count).unwrap_or_default())?;
         Ok(count)

@@ -449,7 +449,7 @@ pub(super) fn batch_at(
 }
 
 /// The first whole, right batch in a range of a segment whose offsets lie in another range: position and base offset.
-fn search(
+pub(super) fn search(
     file: &dyn File,
     places: Range<u64>,
     offsets: &Range<u64>,

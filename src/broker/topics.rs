@@ -188,10 +188,8 @@ fn check_setting(topic: &str, key: &str, value: &str) -> Result<(), Error> {
                 );
             }
         }
-        _ if key.ends_with(".ms") || key.ends_with(".bytes") => {
-            if value.parse::<i64>().is_err() {
-                return wrong("not a number", "give a plain number; -1 is no limit");
-            }
+        _ if (key.ends_with(".ms") || key.ends_with(".bytes")) && value.parse::<i64>().is_err() => {
+            return wrong("not a number", "give a plain number; -1 is no limit");
         }
         _ => {}
     }

@@ -32,7 +32,7 @@ const NEW_FILE: &str = "journal/new.tmp";
 const SPARES_MAX: usize = 2;
 
 /// Zeros are written in pieces of this size.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Why an entry was not written.
 #[derive(Debug)]

@@ -17,10 +17,14 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 use tapline_sdk::{Error, TopicPartition};
+use tokio::sync::oneshot;
 
 /// A group takes no further commit when it holds this much: more bytes per sync gain nothing above about 1 MiB, and
 /// a writer that waits behind a group should not wait long.
 const GROUP_BYTES: usize = 8 << 20;
+
+/// Segments of `__consumer_offsets` at which it is written anew: it holds little that is not superseded.
+const GROUPS_SEGMENTS_MAX: usize = 3;
 
 /// A commit whose batches are whole and right, found out by the task that made it, so that tasks check in parallel.
 #[derive(Debug)]
@@ -191,14 +195,14 @@ impl Log {
                     reply,
                 }) => {
                     bytes += commit.bytes;
-                    if let Err(error) = self.check_writer(&writer) {
-                        writer.failed.store(true, Relaxed);
-                        answer(reply, Err(error));
-                        continue;
-                    }
-                    match self.places(&commit) {
+                    let places = self
+                        .check_writer(&writer)
+                        .and_then(|()| self.places(&commit));
+                    match places {
                         Ok(places) => self.place(&mut prepared, (writer, reply), commit, places),
                         Err(error) => {
+                            // What it counted as queued ends before anybody hears of it.
+                            drop(commit);
                             writer.failed.store(true, Relaxed);
                             answer(reply, Err(error));
                         }
@@ -213,6 +217,51 @@ impl Log {
             }
         }
         prepared
+    }
+
+    pub(super) fn groups_have_grown(&self) -> bool {
+        let topics = self.shared.topics.read();
+        topics.get(GROUPS_TOPIC).is_some_and(|topic| {
+            let segments = |partition: &Arc<Partition>| partition.state.read().segments.len();
+            topic.partitions.first().map_or(0, segments) >= GROUPS_SEGMENTS_MAX
+        })
+    }
+
+    /// Appends all group positions again and moves the log start of their topic there: until compaction exists, this
+    /// keeps it short. Nothing is half applied now, so the map is what the topic says up to here.
+    pub(super) fn prepare_trim(&mut self) -> Option<Prepared> {
+        let to = TopicPartition {
+            topic: GROUPS_TOPIC.into(),
+            partition: 0,
+        };
+        let positions: Vec<GroupPosition> = self.shared.groups.read().all().collect();
+        let offset = self.ends(&to)?.log_end;
+        let (reply, _) = oneshot::channel();
+        let move_start = Op::SetLogStart {
+            at: to.clone(),
+            offset,
+            reply,
+        };
+        let mut prepared = Prepared::default();
+        if !positions.is_empty() {
+            let checked = position_batch(&self.shared, &positions).and_then(|batch| {
+                check_append(Append {
+                    to: to.clone(),
+                    batch,
+                })
+            });
+            let (at, header, batch) = match checked {
+                Ok(checked) => checked,
+                Err(error) => {
+                    tracing::error!(error = %error.chain(), "group positions cannot be written anew");
+                    return None;
+                }
+            };
+            let partition = Arc::clone(self.shared.topics.read().find(&at).ok()?.1);
+            self.put(&mut prepared, partition, header, &batch);
+        }
+        self.queue.push_front(move_start);
+        Some(prepared)
     }
 
     fn check_writer(&self, writer: &WriterId) -> Result<(), Error> {
@@ -245,23 +294,8 @@ impl Log {
         places: Vec<Arc<Partition>>,
     ) {
         let mut bases = Vec::with_capacity(commit.batches.len());
-        for ((at, header, batch), partition) in commit.batches.into_iter().zip(places) {
-            let next = self
-                .assigned
-                .entry((partition.topic_id, at.partition))
-                .or_insert_with(|| partition.state.read().end);
-            let placed = Placed::new(header, &batch, *next);
-            bases.push(*next);
-            *next = placed.header.next_offset();
-            prepared.items.push(Item {
-                topic_id: partition.topic_id,
-                partition: at.partition,
-                base_offset: placed.header.base_offset,
-                bytes: u32::try_from(placed.header.bytes).unwrap_or(u32::MAX),
-                crc: placed.header.crc,
-                offsets: placed.offsets(),
-            });
-            prepared.batches.push((partition, placed));
+        for ((_, header, batch), partition) in commit.batches.into_iter().zip(places) {
+            bases.push(self.put(prepared, partition, header, &batch));
         }
         bases.truncate(commit.answered);
         prepared.positions.extend(commit.positions);
@@ -271,6 +305,33 @@ impl Log {
             bases,
             bytes: commit.bytes,
         });
+    }
+
+    /// Gives a batch the next offset of its partition.
+    fn put(
+        &mut self,
+        prepared: &mut Prepared,
+        partition: Arc<Partition>,
+        header: Header,
+        batch: &Bytes,
+    ) -> u64 {
+        let next = self
+            .assigned
+            .entry((partition.topic_id, partition.at.partition))
+            .or_insert_with(|| partition.state.read().end);
+        let base = *next;
+        let placed = Placed::new(header, batch, base);
+        *next = placed.header.next_offset();
+        prepared.items.push(Item {
+            topic_id: partition.topic_id,
+            partition: partition.at.partition,
+            base_offset: base,
+            bytes: u32::try_from(placed.header.bytes).unwrap_or(u32::MAX),
+            crc: placed.header.crc,
+            offsets: placed.offsets(),
+        });
+        prepared.batches.push((partition, placed));
+        base
     }
 
     /// One entry, one write, one sync. On a full disk the group stays prepared.
