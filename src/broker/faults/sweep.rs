@@ -42,7 +42,7 @@ fn run(seed: u64, fault: Fault, nth: u64, restart: Restart) -> Ended {
         }
         if stopped {
             if open && !world.disk.is_dead() {
-                world.check_stopped();
+                world.check_undecided();
             }
             world.end(restart);
             world.reopen();
