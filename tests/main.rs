@@ -5,6 +5,7 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod broker;
 mod kafka;
 mod support;
 mod tidy;

@@ -146,3 +146,22 @@ fn a_damaged_batch_is_complained_about() {
     let (said, complaint) = run(&jars, &[file]);
     assert!(complaint.is_some(), "Kafka did not notice:\n{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_reads_the_logs_segments_and_indexes() {
+    let Some(jars) = kafka() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = crate::broker::write_segments(folder.path()).await;
+    let indexes = files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension != "log"))
+        .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 24))
+        .count();
+    assert!(indexes >= 4, "only {indexes} indexes have entries");
+    let said = dump(&jars, &files);
+    assert_eq!(records(&said), 2_000);
+    println!(
+        "Kafka reads 2000 records in {} files, {indexes} of them indexes with entries",
+        files.len()
+    );
+}
