@@ -1,5 +1,10 @@
 //! The log through its public face: stored formats of every version, and the speed of its writing path.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures are what a measurement is for"
+)]
+
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,

@@ -3,6 +3,11 @@
 //! Part of the long proofs, because it downloads 43 MB through Maven: without `TAPLINE_PROVE=1` these tests say so and
 //! do nothing.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a skipped comparison and its figures are shown"
+)]
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
