@@ -346,20 +346,19 @@ impl View {
             .max(first.bytes)
             .min(usize::try_from(there).unwrap_or(usize::MAX));
         let mut bytes = vec![0; wanted];
-        if read_full_at(&*file, &mut bytes, self.position)? < wanted {
-            return Err(Bad::Content);
-        }
+        let read = read_full_at(&*file, &mut bytes, self.position)?;
+        bytes.truncate(read);
         let mut done = 0;
         let mut expected = first.base_offset;
         while done < wanted && self.beyond_damage(expected).is_none() {
-            let Ok(batch) = Batch::parse(bytes.get(done..).unwrap_or_default(), 0) else {
-                // Only a batch that the read cut off may be incomplete.
-                let last = self.is_cut_off(bytes.get(done..).unwrap_or_default(), done, expected);
-                if last {
+            let rest = bytes.get(done..).unwrap_or_default();
+            let Ok(batch) = Batch::parse(rest, 0) else {
+                // Only the last batch may be incomplete, and only because no more was asked for: a file that is
+                // shorter than its segment is damaged.
+                if read == wanted && self.is_cut_off(rest, done, expected) {
                     break;
-                } else {
-                    return Err(Bad::Content);
                 }
+                return Err(Bad::Content);
             };
             if !is_right(&batch, expected) {
                 return Err(Bad::Content);

@@ -345,6 +345,7 @@ fn a_segment_cut_at_any_byte_loses_what_is_behind_and_says_so() {
     for (path, len) in small.paths(|path| path.ends_with(".log")) {
         for at in 0..len {
             let disk = small.world.disk.fork();
+            let guard = super::sweep::Guard(format!("{path} cut at {at} of {len}"));
             disk.damage(&path, |bytes| bytes.truncate(at));
             let behind = small
                 .extents
@@ -358,6 +359,7 @@ fn a_segment_cut_at_any_byte_loses_what_is_behind_and_says_so() {
                 None,
                 &format!("{path} cut at {at}"),
             );
+            std::mem::forget(guard);
         }
     }
     assert!(

@@ -236,9 +236,9 @@ impl Model {
         self.check_positions(view)
     }
 
-    /// Compares a log that waits for space: commits that are not acknowledged yet may be seen in part, and what was
-    /// seen must not go.
-    pub(super) fn check_waiting(&mut self, view: &View) -> Result<(), String> {
+    /// Compares a log that has stopped or waits for space: commits that are not acknowledged may be seen in part, if
+    /// they are durable, so what was seen must not go.
+    pub(super) fn check_undecided(&mut self, view: &View) -> Result<(), String> {
         let mut found = BTreeMap::new();
         for (name, topic) in &view.topics {
             for (number, partition) in (0_u32..).zip(&topic.partitions) {
@@ -273,17 +273,6 @@ impl Model {
             }
         }
         Ok(())
-    }
-
-    /// Compares a log that has stopped: what is not acknowledged must not be seen, and nothing is settled by it.
-    pub(super) fn check_stopped(&self, view: &View) -> Result<(), String> {
-        let mut strict = self.clone();
-        for attempt in &mut strict.attempts {
-            if attempt.fate == Fate::Unknown {
-                attempt.fate = Fate::Gone;
-            }
-        }
-        strict.check(view)
     }
 
     fn check_topics(&mut self, view: &View) -> Result<(), String> {

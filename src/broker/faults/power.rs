@@ -72,7 +72,7 @@ fn live(world: &mut World) {
     for _ in 0..world.random.usize(4..40) {
         if world.act() == Driven::Stopped || world.disk.is_dead() {
             if !world.disk.is_dead() {
-                world.check_stopped();
+                world.check_undecided();
             }
             return;
         }

@@ -162,14 +162,14 @@ impl Log {
     /// files went away with it.
     fn is_in_use(&self, path: &str) -> bool {
         let topics = self.shared.topics.read();
-        let split = path.rsplit_once('/').and_then(|(folder, file)| {
+        let named = path.rsplit_once('/').and_then(|(folder, file)| {
             let base = file.split_once('.')?.0.parse::<u64>().ok()?;
             let (name, partition) = folder.rsplit_once('-')?;
             let name = name.strip_prefix(LOGS)?.strip_prefix('/')?;
             let partition: usize = partition.parse().ok()?;
             Some((topics.get(name)?.partitions.get(partition)?, base))
         });
-        split.is_some_and(|(partition, base)| {
+        named.is_some_and(|(partition, base)| {
             let state = partition.state.read();
             state.segments.iter().any(|segment| segment.base == base)
         })

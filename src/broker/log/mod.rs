@@ -37,7 +37,7 @@ use super::{
 use commit::{Applying, Prepared};
 use parking_lot::RwLock;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     sync::{
         Arc,
@@ -155,7 +155,7 @@ pub struct Log {
     /// The next offset of partitions with batches that are not applied yet.
     assigned: HashMap<(u128, u32), u64>,
     /// Partitions whose index files may lack entries.
-    dirty: HashMap<(u128, u32), Arc<Partition>>,
+    dirty: BTreeMap<(u128, u32), Arc<Partition>>,
     /// Files and folders that the next checkpoint no longer names.
     garbage: Vec<String>,
     /// What the last checkpoint covers.
@@ -202,7 +202,7 @@ impl Log {
             applying: None,
             writers: HashMap::new(),
             assigned: HashMap::new(),
-            dirty: HashMap::new(),
+            dirty: BTreeMap::new(),
             garbage: recovered.garbage,
             covered,
             changed: true,

@@ -22,7 +22,7 @@ use crate::broker::{
 };
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     io,
     sync::Arc,
 };
@@ -83,7 +83,7 @@ pub(super) fn recover(shared: &Shared) -> Result<Recovered, Error> {
         scanner,
         foreign,
         garbage: Vec::new(),
-        suspects: HashMap::new(),
+        suspects: BTreeMap::new(),
         stood: true,
         entries: 0,
     };
@@ -174,7 +174,7 @@ struct Replay<'a> {
     foreign: HashSet<(u128, u32)>,
     garbage: Vec<String>,
     /// Partitions that may have lost offsets in an entry whose list is lost, with the bytes it took.
-    suspects: HashMap<(u128, u32), u64>,
+    suspects: BTreeMap<(u128, u32), u64>,
     /// Whether every batch that was replayed stood in its segment already.
     stood: bool,
     entries: u64,

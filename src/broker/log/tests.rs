@@ -7,7 +7,7 @@ use crate::broker::{
     storage::Disk,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 pub(super) const KIB: u64 = 1 << 10;

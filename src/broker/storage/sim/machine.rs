@@ -20,7 +20,7 @@ const OPERATION: Duration = Duration::from_micros(20);
 pub(super) const EPOCH_NS: i64 = 1_700_000_000_000_000_000;
 
 /// The operations that a failure report shows.
-const RECENT_MAX: usize = 40;
+const RECENT_MAX: usize = 60;
 
 /// Which operation a fault can strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
