@@ -457,6 +457,18 @@ fn path(generation: u64) -> String {
     format!("{FOLDER}/{generation:020}{SUFFIX}")
 }
 
+/// Makes the files from this generation on durable as they are now.
+pub(super) fn sync(
+    storage: &dyn Storage,
+    files: &[(u64, u64)],
+    from_generation: u64,
+) -> io::Result<()> {
+    for (generation, _) in files.iter().filter(|file| file.0 >= from_generation) {
+        storage.open(&path(*generation), Open::Write)?.sync_data()?;
+    }
+    storage.sync_dir(FOLDER)
+}
+
 /// Generation and length of the journal files there are, by generation.
 pub(super) fn files(storage: &dyn Storage) -> io::Result<Vec<(u64, u64)>> {
     let mut files = Vec::new();
