@@ -8,6 +8,7 @@
 //!        └───────────────── a captured table appears that was never read ◀────────────────┘
 //! ```
 
+mod choice;
 mod start;
 mod stored;
 
