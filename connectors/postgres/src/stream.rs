@@ -238,7 +238,8 @@ impl Reader<'_> {
                 }
                 Step::Relation(relation) => {
                     self.frames.consume(bytes);
-                    self.decoder.relations.learn(relation).await?;
+                    let xid = self.decoder.xid();
+                    self.decoder.relations.learn(relation, xid).await?;
                 }
                 // The frame stays and is read again with what was learnt.
                 Step::UnknownLabel {
@@ -263,7 +264,7 @@ impl Reader<'_> {
     }
 
     async fn reselect(&mut self, ask: &Reselect) -> Result<Step> {
-        let found = self.decoder.relations.reselect(&ask.sql).await?;
+        let found = self.decoder.relations.reselect(ask).await?;
         self.decoder.filled(ask.start, &ask.filled(&found))
     }
 
