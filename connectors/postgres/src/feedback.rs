@@ -46,7 +46,10 @@ struct Shared {
     ledger: Mutex<VecDeque<(u64, Lsn)>>,
     received: AtomicU64,
     durable: AtomicU64,
+    /// The server wants to hear from us.
     asked: AtomicBool,
+    /// We want to hear from the server.
+    asking: AtomicBool,
     wake: Notify,
     finish: CancellationToken,
 }
@@ -93,6 +96,12 @@ impl Feedback {
     pub fn reply(&self) {
         self.shared.asked.store(true, Ordering::Relaxed);
         self.shared.wake.notify_one();
+    }
+
+    /// Makes the server answer.
+    pub fn ask(&self) {
+        self.shared.asking.store(true, Ordering::Relaxed);
+        self.reply();
     }
 
     /// What may be forgotten by the server.
@@ -207,7 +216,8 @@ impl Teller {
 
     async fn tell(&mut self, durable: Lsn) -> Result<()> {
         let received = Lsn(self.shared.received.load(Ordering::Relaxed)).max(durable);
-        self.status.send(received, durable).await
+        let answer = self.shared.asking.swap(false, Ordering::Relaxed);
+        self.status.send(received, durable, answer).await
     }
 
     async fn drain(&mut self) {

@@ -159,18 +159,28 @@ fn list<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
     text
 }
 
-/// Makes the publication what it should be and returns it with the tables that were added just now: their changes
-/// before this moment are in no stream.
+/// Members that the publication does not have: their changes before they are added are in no stream.
+#[must_use]
+pub fn lacking(found: Option<&Publication>, members: &[Table]) -> HashSet<u32> {
+    let has = |table: &Table| found.is_some_and(|found| found.members.contains(&table.relid));
+    members
+        .iter()
+        .filter(|table| !has(table))
+        .map(|table| table.relid)
+        .collect()
+}
+
+/// Makes the publication what it should be and returns it.
 ///
 /// # Errors
 /// TL0310, TL0312, or what the server says.
 pub async fn ensure(
     connection: &mut Connection,
     settings: &Settings,
+    found: Option<Publication>,
     captured: &Captured,
     all: &[Table],
-) -> Result<(Publication, HashSet<u32>)> {
-    let found = find(connection, &settings.publication).await?;
+) -> Result<Publication> {
     let doing = format!("cannot set up publication `{}`", settings.publication);
     for statement in plan(settings, found.as_ref(), &captured.members)? {
         if let Err(error) = connection.try_query(&statement).await? {
@@ -195,23 +205,18 @@ pub async fn ensure(
         for table in surplus(found, &captured.members, all) {
             let name = quote_identifier(&settings.publication);
             let sql = format!(
-                "alter publication {name} drop table only {}",
-                table.quoted()
+                "alter publication {name} drop table {}",
+                list(std::iter::once(table))
             );
             connection.execute(&doing, &sql).await?;
         }
     }
-    let before = found.map(|found| found.members);
-    let now = find(connection, &settings.publication)
+    find(connection, &settings.publication)
         .await?
         .ok_or_else(|| {
             Error::disconnected(format!("publication `{}` vanished", settings.publication))
                 .code("TL0310")
-        })?;
-    let added = before.map_or_else(HashSet::new, |before| {
-        now.members.difference(&before).copied().collect()
-    });
-    Ok((now, added))
+        })
 }
 
 /// The tables whose changes the publication sends, by schema and name.

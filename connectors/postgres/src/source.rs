@@ -8,6 +8,7 @@
 //!        └───────────────── a captured table appears that was never read ◀────────────────┘
 //! ```
 
+mod choice;
 mod start;
 mod stored;
 
@@ -27,10 +28,13 @@ use futures_util::{FutureExt, future::Shared};
 use start::{Plan, Starter};
 use std::{sync::Arc, time::Duration};
 use tapline_sdk::{BoxFuture, Committed, Error, Output, Progress, Result, SourceContext};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The server ends a session after `wal_sender_timeout` of silence: three messages in that time survive two losses.
 const STATUS_PER_TIMEOUT: u32 = 3;
+
+/// The first pause before a slot is tried again; each is twice the one before, up to `slot.retry.delay.ms`.
+const SLOT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A task of the source.
 pub(crate) struct Task {
@@ -199,7 +203,10 @@ impl Task {
     ) -> Result<(Replication, Option<Duration>)> {
         let settings = &self.settings;
         let timeout = server::sender_timeout(catalog.session().await?).await?;
-        let mut tries = 0;
+        let patience = settings.slot_retry_delay * settings.slot_retries;
+        let waiting_since = Instant::now();
+        // Our own session that just died holds the slot for a moment only.
+        let mut pause = SLOT_PAUSE.min(settings.slot_retry_delay);
         loop {
             let session = Connection::open(&settings.endpoint, Session::Replication).await?;
             let doing = format!("cannot stream from slot `{}`", settings.slot);
@@ -216,20 +223,20 @@ impl Task {
                 }
                 Err(error) => explain(error, settings),
             };
-            if error.code != Some("TL0306") || tries >= settings.slot_retries {
+            if error.code != Some("TL0306") {
                 return Err(error);
             }
-            tries += 1;
             let found = slot::find(catalog.session().await?, &settings.slot).await?;
             let pid = found.and_then(|slot| slot.active_pid);
+            if waiting_since.elapsed() >= patience {
+                return Err(slot::in_use(&settings.slot, pid));
+            }
             let by = pid.map_or_else(String::new, |pid| format!(", in use by process {pid}"));
             self.progress
                 .phase(&format!("waiting for slot \"{}\"{by}", settings.slot));
-            tracing::warn!(slot = settings.slot, pid, tries, "slot is in use, waiting");
-            if tries == settings.slot_retries {
-                return Err(slot::in_use(&settings.slot, pid));
-            }
-            sleep(settings.slot_retry_delay).await;
+            tracing::warn!(slot = settings.slot, pid, "slot is in use, waiting");
+            sleep(pause).await;
+            pause = (pause * 2).min(settings.slot_retry_delay);
         }
     }
 }

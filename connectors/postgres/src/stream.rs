@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 pub use relations::{Relations, TableName};
 use reselect::Reselect;
 use std::{sync::Arc, time::Duration};
-use tapline_sdk::{Committed, Output, Position, Progress, Result, SourceBatch};
+use tapline_sdk::{Committed, Error, Output, Position, Progress, Result, SourceBatch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// A batch is handed over at this size at the latest: large enough that per-batch work vanishes, small enough that
@@ -44,6 +44,13 @@ const IDLE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often figures are shown.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
+
+/// An idle server says nothing. After this it is asked whether it is there,
+const SILENCE_ASKED: Duration = Duration::from_secs(20);
+
+/// and after this it is taken for gone: longer than a server without progress messages (Postgres 14) decodes a large
+/// transaction of other tables, shorter than TCP's own patience.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
 
 /// Why a stream ended without an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +99,7 @@ impl Stream<'_> {
             stored_at: Instant::now(),
             last_number: 0,
             server_end: Lsn::NONE,
+            heard_at: Instant::now(),
             asked: false,
         };
         reader.stored_end = reader.decoder.offset.end;
@@ -112,6 +120,7 @@ struct Reader<'a> {
     stored_at: Instant,
     last_number: u64,
     server_end: Lsn,
+    heard_at: Instant,
     /// The server asked where we are: an idle position is stored at once, because a server that shuts down waits for
     /// everything to be confirmed.
     asked: bool,
@@ -133,7 +142,7 @@ impl Reader<'_> {
                 sleep(COALESCE).await;
                 if let Some(filled) = self.frames.fill().now_or_never() {
                     flowing = filled?;
-                    self.decoder.now_us = now_us();
+                    self.heard();
                     continue;
                 }
                 flowing = false;
@@ -159,15 +168,37 @@ impl Reader<'_> {
                 // 3. An idle position is stored; figures are shown.
                 _ = gauges.tick() => {
                     self.show();
+                    self.listen()?;
                     self.store_idle(false).await?;
                 }
                 // 4. More of the stream.
                 filled = self.frames.fill() => {
                     flowing = filled?;
-                    self.decoder.now_us = now_us();
+                    self.heard();
                 }
             }
         }
+    }
+
+    fn heard(&mut self) {
+        self.decoder.now_us = now_us();
+        self.heard_at = Instant::now();
+    }
+
+    /// Finds out about a server that vanished without a word.
+    fn listen(&self) -> Result<()> {
+        let silence = self.heard_at.elapsed();
+        if silence >= SILENCE_MAX {
+            let seconds = silence.as_secs();
+            return Err(
+                Error::disconnected(format!("the server was silent for {seconds} s"))
+                    .code("TL0301"),
+            );
+        }
+        if silence >= SILENCE_ASKED {
+            self.feedback.ask();
+        }
+        Ok(())
     }
 
     fn in_flight(&self) -> u64 {
@@ -207,7 +238,8 @@ impl Reader<'_> {
                 }
                 Step::Relation(relation) => {
                     self.frames.consume(bytes);
-                    self.decoder.relations.learn(relation).await?;
+                    let xid = self.decoder.xid();
+                    self.decoder.relations.learn(relation, xid).await?;
                 }
                 // The frame stays and is read again with what was learnt.
                 Step::UnknownLabel {
@@ -232,7 +264,7 @@ impl Reader<'_> {
     }
 
     async fn reselect(&mut self, ask: &Reselect) -> Result<Step> {
-        let found = self.decoder.relations.reselect(&ask.sql).await?;
+        let found = self.decoder.relations.reselect(ask).await?;
         self.decoder.filled(ask.start, &ask.filled(&found))
     }
 

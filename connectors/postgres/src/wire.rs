@@ -8,6 +8,7 @@
 //!                                     └─▶ start_replication ─▶ (Replication: XLogData…, StatusWriter: standby status)
 //! ```
 
+mod authentication;
 mod buffer;
 mod connection;
 mod copy;

@@ -191,7 +191,7 @@ async fn probing_names_every_problem_with_its_remedy() {
         assert!(
             all.iter().any(|issue| issue.contains(part)),
             "{part}: {all:#?}"
-        )
+        );
     };
     has("may not replicate");
     has("no slot is free");

@@ -29,12 +29,14 @@ pub struct Entry {
     pub headers: Vec<String>,
 }
 
+type Resume = Vec<(Position, Option<Position>)>;
+
 #[derive(Default)]
 struct State {
     durable: Vec<Entry>,
     offsets: BTreeMap<Position, Position>,
     /// Sent and not durable, with its number in this run.
-    waiting: Vec<(u64, Vec<Entry>, Vec<(Position, Option<Position>)>)>,
+    waiting: Vec<(u64, Vec<Entry>, Resume)>,
     sent: u64,
     upto: u64,
     /// A run that was given up can do no harm.

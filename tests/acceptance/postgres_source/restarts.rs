@@ -430,6 +430,7 @@ async fn only_what_is_durable_is_confirmed_and_an_idle_position_is_stored_first(
         confirmed().await <= stored().expect("an offset"),
         "what is confirmed is stored"
     );
+    assert!(log.gauge("wal_held_bytes").is_some());
     run.stop().await.expect("stops");
     assert!(confirmed().await <= stored().expect("an offset"));
 }

@@ -1,7 +1,9 @@
 //! The decisions of a start: which slot, from where, and which tables are read first.
 
 use super::{
-    Exported, no_position,
+    Exported,
+    choice::{self, Rules},
+    no_position,
     stored::{Stored, check_identity},
     until_durable,
 };
@@ -10,7 +12,7 @@ use crate::{
     config::{Autocreate, Settings, SnapshotMode},
     lsn::Lsn,
     offset::{Stage, StreamOffset, TableOffset, TableStage, table_partition},
-    publication,
+    publication::{self, Narrowed},
     server::{Identity, identify},
     slot::{self, Slot},
     snapshot::Reading,
@@ -70,9 +72,9 @@ impl Starter<'_> {
             .stream
             .as_ref()
             .is_some_and(|stream| stream.stage == Stage::Ready);
-        let (captured, added) = self.captured().await?;
+        let captured = self.captured(&mut stored).await?;
         let origin = self.origin(&stored, &identity).await?;
-        let mut readings = self.readings(&captured, &added, &stored, resumed, origin.reset);
+        let mut readings = self.readings(&captured, &stored, resumed, origin.reset);
         let session = self.catalog.session().await?;
         let mut narrowed = publication::narrowed(session, &self.settings.publication).await?;
         for reading in &mut readings {
@@ -92,8 +94,10 @@ impl Starter<'_> {
             offset.consistent = read_to;
             offset.end = read_to;
         }
-        let states =
-            |table: &Table, before| state(table, before, read.contains(&table.relid), read_to);
+        let states = |table: &Table, before| {
+            let is_read = read.contains(&table.relid);
+            choice::state(table, before, is_read.then_some(read_to))
+        };
         let tables = self.store(&offset, &captured, &stored, states).await?;
         let read_new =
             self.settings.mapping.is_lossless() && self.settings.snapshot != SnapshotMode::NoData;
@@ -165,24 +169,25 @@ impl Starter<'_> {
         Ok(Exported { created, session })
     }
 
-    /// What is captured, with the publication made to fit, and which of its members are new there.
-    async fn captured(&mut self) -> Result<(Captured, HashSet<u32>)> {
+    /// What is captured, with the publication made to fit. A table that comes into it has missed changes: that it is
+    /// to be read again is stored before.
+    async fn captured(&mut self, stored: &mut Stored) -> Result<Captured> {
         let settings = self.settings;
         let session = self.catalog.session().await?;
         let all = tables::list(session).await?;
         let captured = tables::capture(&all, &settings.filter, settings.via_root);
         if captured.members.is_empty() && settings.autocreate == Autocreate::Filtered {
-            return Err(Error::config(format!("no table of database `{}` is captured", settings.endpoint.database))
-                .code("TL0311")
-                .remedy(
-                    "check table.include.list and schema.include.list: they hold schema.table names or patterns; the \
-                     role sees only tables of schemas that exist",
-                ));
+            return Err(no_table(&settings.endpoint.database));
         }
-        let (publication, added) = publication::ensure(session, settings, &captured, &all).await?;
+        let found = publication::find(session, &settings.publication).await?;
         if settings.autocreate == Autocreate::Filtered {
-            return Ok((captured, added_tables(&all, &added)));
+            let lacking = publication::lacking(found.as_ref(), &captured.members);
+            self.mark_again(&captured, &all, &lacking, stored).await?;
+            let session = self.catalog.session().await?;
+            publication::ensure(session, settings, found, &captured, &all).await?;
+            return Ok(captured);
         }
+        let publication = publication::ensure(session, settings, found, &captured, &all).await?;
         let mut captured = tables::capture(&all, &settings.filter, publication.via_root);
         if !publication.all_tables {
             let published = publication::published(session, &settings.publication).await?;
@@ -199,7 +204,73 @@ impl Starter<'_> {
             }
             captured.tables.retain(is_published);
         }
-        Ok((captured, added_tables(&all, &added)))
+        Ok(captured)
+    }
+
+    async fn mark_again(
+        &mut self,
+        captured: &Captured,
+        all: &[Table],
+        lacking: &HashSet<u32>,
+        stored: &mut Stored,
+    ) -> Result<()> {
+        let mut resume = Vec::new();
+        for table in captured
+            .tables
+            .iter()
+            .filter(|table| tables::is_under(table, all, lacking))
+        {
+            let name: TableName = (Arc::clone(&table.schema), Arc::clone(&table.name));
+            if let Some(offset) = stored
+                .tables
+                .get_mut(&name)
+                .filter(|offset| offset.stage == TableStage::Done)
+            {
+                offset.stage = TableStage::Again;
+                let partition = table_partition(&self.settings.prefix, &table.schema, &table.name);
+                resume.push((partition, Some(offset.position())));
+            }
+        }
+        if resume.is_empty() {
+            return Ok(());
+        }
+        let number = self
+            .output
+            .send(SourceBatch {
+                rows: Rows::default(),
+                resume,
+            })
+            .await?;
+        until_durable(self.committed, number).await;
+        Ok(())
+    }
+
+    fn readings(
+        &self,
+        captured: &Captured,
+        stored: &Stored,
+        resumed: bool,
+        reset: bool,
+    ) -> Vec<Reading> {
+        let mode = self.settings.snapshot;
+        let rules = Rules {
+            // Debezium reads no table that is added to a connector that has streamed.
+            read_unknown: mode != SnapshotMode::NoData
+                && (!resumed || self.settings.mapping.is_lossless()),
+            keep_skipped: mode == SnapshotMode::NoData,
+            always: mode == SnapshotMode::Always && self.first,
+            reset,
+        };
+        let reading = |table: &Table| {
+            let name = (Arc::clone(&table.schema), Arc::clone(&table.name));
+            let again = choice::read(rules, table, stored.tables.get(&name).copied())?;
+            Some(Reading {
+                table: table.clone(),
+                again,
+                narrowed: Narrowed::default(),
+            })
+        };
+        captured.tables.iter().filter_map(reading).collect()
     }
 
     /// Who the server is, and whether what is stored means anything there.
@@ -326,90 +397,6 @@ impl Starter<'_> {
             inside: None,
         }
     }
-
-    /// Which tables are read first.
-    fn readings(
-        &self,
-        captured: &Captured,
-        added: &HashSet<u32>,
-        stored: &Stored,
-        resumed: bool,
-        reset: bool,
-    ) -> Vec<Reading> {
-        let always = self.settings.snapshot == SnapshotMode::Always && self.first;
-        let no_data = self.settings.snapshot == SnapshotMode::NoData;
-        // Debezium reads no table that is added to a connector that has streamed.
-        let read_unknown = !no_data && (!resumed || self.settings.mapping.is_lossless());
-        let choose = |table: &Table| {
-            let before = stored
-                .tables
-                .get(&(Arc::clone(&table.schema), Arc::clone(&table.name)));
-            let again = match before {
-                None => return read_unknown.then_some(reset),
-                Some(offset) => match offset.stage {
-                    TableStage::Pending => return Some(reset),
-                    TableStage::Begun | TableStage::Again => true,
-                    TableStage::Skipped => reset && !no_data,
-                    TableStage::Done => {
-                        always
-                            || reset
-                            || offset.relid != table.relid
-                            || added.contains(&table.relid)
-                    }
-                },
-            };
-            again.then_some(true)
-        };
-        let reading = |table: &Table| {
-            choose(table).map(|again| Reading {
-                table: table.clone(),
-                again,
-                narrowed: Default::default(),
-            })
-        };
-        captured.tables.iter().filter_map(reading).collect()
-    }
-}
-
-/// The state to store for a captured table now, if it changes, and the end of what was read of it.
-fn state(
-    table: &Table,
-    before: Option<TableOffset>,
-    read: bool,
-    read_to: Lsn,
-) -> (Option<TableOffset>, Lsn) {
-    let relid = table.relid;
-    match before {
-        _ if read => match before.map(|before| before.stage) {
-            None => (
-                Some(TableOffset {
-                    stage: TableStage::Pending,
-                    relid,
-                    lsn: read_to,
-                }),
-                read_to,
-            ),
-            // Until it is begun again, what was known of it must be kept: it is to be read again.
-            Some(TableStage::Done | TableStage::Skipped) => (
-                Some(TableOffset {
-                    stage: TableStage::Again,
-                    relid,
-                    lsn: Lsn::NONE,
-                }),
-                read_to,
-            ),
-            Some(TableStage::Pending | TableStage::Begun | TableStage::Again) => (None, read_to),
-        },
-        Some(before) => (None, before.lsn),
-        None => (
-            Some(TableOffset {
-                stage: TableStage::Skipped,
-                relid,
-                lsn: Lsn::NONE,
-            }),
-            Lsn::NONE,
-        ),
-    }
 }
 
 fn no_session() -> Error {
@@ -420,10 +407,9 @@ fn is_gone(error: &Error) -> bool {
     matches!(error.code, Some("TL0303" | "TL0304" | "TL0305"))
 }
 
-fn added_tables(all: &[Table], added: &HashSet<u32>) -> HashSet<u32> {
-    let is_under = |table: &&Table| tables::is_under(table, all, added);
-    all.iter()
-        .filter(is_under)
-        .map(|table| table.relid)
-        .collect()
+fn no_table(database: &str) -> Error {
+    Error::config(format!("no table of database `{database}` is captured")).code("TL0311").remedy(
+        "check table.include.list and schema.include.list: they hold names or patterns of tables that exist, as \
+         schema.table",
+    )
 }

@@ -105,6 +105,12 @@ impl Decoder {
         self.current.is_some()
     }
 
+    /// The transaction at hand, as its 32 bits.
+    #[must_use]
+    pub fn xid(&self) -> Option<u32> {
+        self.current.as_ref().and(self.meta.xid)
+    }
+
     /// How far behind its commit the last transaction was decoded.
     #[must_use]
     pub fn lag_us(&self) -> i64 {
@@ -233,7 +239,13 @@ impl Decoder {
             }
         }
         if (change.operation, change.old, filled) == (b'U', Some(b'K'), false)
-            && let Some(ask) = Reselect::of(known.relation(), start, payload, change)
+            && let Some(ask) = Reselect::of(
+                known.relation(),
+                start,
+                payload,
+                change,
+                self.meta.xid.unwrap_or_default(),
+            )
         {
             current.rewind(before);
             return Ok(Step::Reselect(Box::new(ask)));

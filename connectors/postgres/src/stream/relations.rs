@@ -1,5 +1,6 @@
 //! What the tables of the stream look like: the last relation message of each, compiled.
 
+use super::reselect::{Reselect, whole_xid};
 use crate::{
     catalog::Catalog,
     config::TableFilter,
@@ -10,8 +11,15 @@ use crate::{
     wire::Reply,
 };
 use hashbrown::HashMap;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tapline_sdk::{Error, ErrorKind, Result};
+use tokio::time::{Instant, sleep};
+
+/// A commit becomes visible within a millisecond of being streamed, but for one that waits for a synchronous standby.
+const VISIBLE_WAIT: Duration = Duration::from_secs(5);
+
+/// Between two looks at that.
+const VISIBLE_PAUSE: Duration = Duration::from_millis(1);
 
 /// A table's schema and name.
 pub type TableName = (Arc<str>, Arc<str>);
@@ -66,6 +74,8 @@ pub struct Relations {
     /// Whether a captured table that appears in the stream is read first.
     read_new: bool,
     known: HashMap<u32, Known>,
+    /// The transaction that was waited for last.
+    visible: Option<u32>,
 }
 
 impl Relations {
@@ -83,6 +93,7 @@ impl Relations {
             tables,
             read_new,
             known: HashMap::new(),
+            visible: None,
         }
     }
 
@@ -111,7 +122,11 @@ impl Relations {
     ///
     /// # Errors
     /// If the catalogue cannot be read, or the options cannot be met.
-    pub async fn learn(&mut self, relation: Relation) -> Result<()> {
+    pub async fn learn(&mut self, relation: Relation, xid: Option<u32>) -> Result<()> {
+        // What the transaction itself did to the table must be visible to us, or its key would be so at random.
+        if let Some(xid) = xid {
+            self.until_visible(xid).await?;
+        }
         let known = self
             .known
             .get(&relation.relid)
@@ -147,18 +162,42 @@ impl Relations {
     ///
     /// # Errors
     /// If the server cannot be asked.
-    pub async fn reselect(&mut self, sql: &str) -> Result<Reply> {
-        match self
-            .catalog
-            .query("cannot ask for unchanged values", sql)
-            .await
-        {
+    pub async fn reselect(&mut self, ask: &Reselect) -> Result<Reply> {
+        self.until_visible(ask.xid).await?;
+        let doing = "cannot ask for unchanged values";
+        match self.catalog.query(doing, &ask.sql).await {
             Err(error) if error.kind != ErrorKind::Disconnected => {
                 tracing::warn!(error = %error.chain(), "unchanged values of a moved row stay unavailable");
                 Ok(Reply::new())
             }
             answer => answer,
         }
+    }
+
+    async fn until_visible(&mut self, xid: u32) -> Result<()> {
+        if self.visible.replace(xid) == Some(xid) {
+            return Ok(());
+        }
+        let doing = "cannot ask whether a transaction is visible";
+        let now = "select pg_snapshot_xmax(pg_current_snapshot())";
+        let now = self.catalog.query(doing, now).await?;
+        let near = cell(&now, 0, 0)
+            .and_then(|xid| xid.parse().ok())
+            .unwrap_or_default();
+        let xid = whole_xid(xid, near);
+        let sql = format!("select pg_visible_in_snapshot('{xid}', pg_current_snapshot())");
+        let begun = Instant::now();
+        while begun.elapsed() < VISIBLE_WAIT {
+            if cell(&self.catalog.query(doing, &sql).await?, 0, 0) == Some("t") {
+                return Ok(());
+            }
+            sleep(VISIBLE_PAUSE).await;
+        }
+        tracing::warn!(
+            xid,
+            "a streamed transaction stays invisible; unchanged values may stay unavailable"
+        );
+        Ok(())
     }
 
     /// A row has an enum label that the plan does not know.

@@ -1,7 +1,8 @@
 //! Large values that a change of the key did not send: the row moves to another key, where no older record of it can
 //! supply them, so they are asked for by the new key.
 //!
-//! The answer is the row of now. It may be newer than the change; what made it so follows in the stream. A row that is
+//! A change can be streamed before its commit is visible to other sessions, so that is waited for first. The answer is
+//! the row of now. It may be newer than the change; what made it so follows in the stream. A row that is
 //! gone leaves the values unavailable, and its delete follows.
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 pub struct Reselect {
     /// The change's place.
     pub start: Lsn,
+    /// The transaction, as its 32 bits.
+    pub xid: u32,
     /// The query for the values, in the order of `columns`.
     pub sql: String,
     payload: Vec<u8>,
@@ -27,7 +30,13 @@ pub struct Reselect {
 
 impl Reselect {
     /// What is to be asked for, if the change moves a row to another key and lacks values.
-    pub fn of(relation: &Relation, start: Lsn, payload: &[u8], change: RowChange) -> Option<Self> {
+    pub fn of(
+        relation: &Relation,
+        start: Lsn,
+        payload: &[u8],
+        change: RowChange,
+        xid: u32,
+    ) -> Option<Self> {
         let (mut old, mut new) = (TupleSpans::default(), TupleSpans::default());
         let at = old.read_pgoutput(payload, change.at).ok()? + 1;
         new.read_pgoutput(payload, at).ok()?;
@@ -67,6 +76,7 @@ impl Reselect {
         );
         Some(Self {
             start,
+            xid,
             sql,
             payload: payload.to_vec(),
             columns,
@@ -94,7 +104,7 @@ impl Reselect {
                 (Some(None), _) | (None, TupleData::Null) => filled.push(b'n'),
                 (None, TupleData::Unchanged) => filled.push(b'u'),
                 (None, TupleData::Text(value) | TupleData::Binary(value)) => {
-                    text(&mut filled, value)
+                    text(&mut filled, value);
                 }
             }
         }
@@ -102,8 +112,32 @@ impl Reselect {
     }
 }
 
+/// A transaction's id in 64 bits, from another one of about the same time: no two that are open together are 2^31 apart.
+#[must_use]
+pub fn whole_xid(xid: u32, near: u64) -> u64 {
+    let low = near & u64::from(u32::MAX);
+    let distance = xid
+        .wrapping_sub(u32::try_from(low).unwrap_or_default())
+        .cast_signed();
+    near.saturating_add_signed(i64::from(distance))
+}
+
 fn text(into: &mut Vec<u8>, value: &[u8]) {
     into.push(b't');
     into.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
     into.extend_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_xid;
+
+    #[test]
+    fn an_xid_gets_the_epoch_of_its_neighbour() {
+        let epoch = 1_u64 << 32;
+        assert_eq!(whole_xid(700, 750), 700);
+        assert_eq!(whole_xid(760, 750), 760);
+        assert_eq!(whole_xid(u32::MAX, epoch + 5), epoch - 1);
+        assert_eq!(whole_xid(3, epoch - 1), epoch + 3);
+    }
 }

@@ -142,18 +142,19 @@ pub struct StatusWriter {
 }
 
 impl StatusWriter {
-    /// Tells the server what was received and what is durable with us; only the latter lets it forget its log.
+    /// Tells the server what was received and what is durable with us; only the latter lets it forget its log. With
+    /// `answer` it says at once that it is there.
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn send(&mut self, received: Lsn, durable: Lsn) -> Result<()> {
+    pub async fn send(&mut self, received: Lsn, durable: Lsn, answer: bool) -> Result<()> {
         let mut message = Vec::with_capacity(39);
         message.extend_from_slice(&[b'd', 0, 0, 0, 38, b'r']);
         for lsn in [received, durable, durable] {
             message.extend_from_slice(&lsn.0.to_be_bytes());
         }
         message.extend_from_slice(&now().to_be_bytes());
-        message.push(0);
+        message.push(u8::from(answer));
         self.write(&message).await
     }
 
