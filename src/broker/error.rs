@@ -26,12 +26,10 @@ use tapline_sdk::{Error, TopicPartition};
 
 pub(super) const STOPPED: &str = "TL0204";
 
-pub(super) fn in_use(dir: &str) -> Error {
-    Error::config(format!(
-        "data directory `{dir}` is in use by another process"
-    ))
-    .code("TL0201")
-    .remedy("stop the other worker, or give this one another data directory")
+pub(super) fn in_use() -> Error {
+    Error::config("it is in use by another process")
+        .code("TL0201")
+        .remedy("stop the other worker, or give this one another data directory")
 }
 
 pub(super) fn other_version(found: &str) -> Error {

@@ -41,7 +41,7 @@ const UNFINISHED: [&str; 6] = [
 /// Takes the data directory for this process.
 pub(super) fn lock(storage: &dyn Storage) -> Result<Box<dyn Lock>, Error> {
     storage.lock(LOCK).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => error::in_use("."),
+        io::ErrorKind::WouldBlock => error::in_use(),
         _ => error::io("cannot lock the data directory", error),
     })
 }
