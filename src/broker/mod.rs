@@ -9,8 +9,6 @@ mod checkpoint;
 mod dump;
 mod embedded;
 mod error;
-#[cfg(test)]
-mod faults;
 mod fetch;
 mod files;
 mod groups;
@@ -25,6 +23,8 @@ mod reader;
 mod settings;
 mod stats;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 pub use dump::{Dump, Dumped, dump};

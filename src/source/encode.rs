@@ -317,3 +317,6 @@ fn too_large(to: &TopicPartition, error: BatchError) -> Failure {
         .because(error);
     Failure::new(Phase::Convert, wrapped)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,10 @@ const IN_FLIGHT: u64 = 2;
 /// each message by itself and would wake us for each (measured: twice the rows a second).
 const COALESCE: Duration = Duration::from_micros(3_500);
 
+/// Data flows if this much came within one such pause (about 20,000 rows a second): a read after the pause then brings
+/// many messages instead of one. Below it a change is handed over at once.
+const FLOW_BYTES: usize = 16 * 1024;
+
 /// An idle position is stored this often at most: it costs a commit, and only saves the server some log.
 const IDLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -100,6 +104,8 @@ impl Stream<'_> {
             last_number: 0,
             server_end: Lsn::NONE,
             heard_at: Instant::now(),
+            window_began: Instant::now(),
+            window_bytes: 0,
             asked: false,
         };
         reader.stored_end = reader.decoder.offset.end;
@@ -121,6 +127,8 @@ struct Reader<'a> {
     last_number: u64,
     server_end: Lsn,
     heard_at: Instant,
+    window_began: Instant,
+    window_bytes: usize,
     /// The server asked where we are: an idle position is stored at once, because a server that shuts down waits for
     /// everything to be confirmed.
     asked: bool,
@@ -141,8 +149,7 @@ impl Reader<'_> {
             if flowing || (pending && !room) {
                 sleep(COALESCE).await;
                 if let Some(filled) = self.frames.fill().now_or_never() {
-                    flowing = filled?;
-                    self.heard();
+                    flowing = self.heard(filled?);
                     continue;
                 }
                 flowing = false;
@@ -173,16 +180,23 @@ impl Reader<'_> {
                 }
                 // 4. More of the stream.
                 filled = self.frames.fill() => {
-                    flowing = filled?;
-                    self.heard();
+                    flowing = self.heard(filled?);
                 }
             }
         }
     }
 
-    fn heard(&mut self) {
+    /// Bytes came; returns whether data flows: so many since the window began that waiting gathers more.
+    fn heard(&mut self, bytes: usize) -> bool {
+        let now = Instant::now();
         self.decoder.now_us = now_us();
-        self.heard_at = Instant::now();
+        if now.duration_since(self.window_began) > COALESCE {
+            self.window_began = now;
+            self.window_bytes = 0;
+        }
+        self.heard_at = now;
+        self.window_bytes += bytes;
+        self.window_bytes >= FLOW_BYTES
     }
 
     /// Finds out about a server that vanished without a word.

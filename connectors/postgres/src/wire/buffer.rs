@@ -137,12 +137,6 @@ impl ReceiveBuffer {
         Ok(total)
     }
 
-    /// The part of the buffer that a read of this many bytes filled; what tells a flowing stream from an idle one.
-    #[must_use]
-    pub fn was_half_filled_by(&self, read: usize) -> bool {
-        read * 2 >= RECEIVE_BYTES
-    }
-
     fn unread(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }

@@ -104,15 +104,14 @@ impl Frames {
         self.buffer.consume(bytes);
     }
 
-    /// Reads what is there; returns whether it filled at least half of the buffer, so that more is on its way.
-    /// Cancelling it loses nothing.
+    /// Reads what is there and returns how many bytes came. Cancelling it loses nothing.
     ///
     /// # Errors
     /// If the connection ends.
-    pub async fn fill(&mut self) -> Result<bool> {
+    pub async fn fill(&mut self) -> Result<usize> {
         match self.buffer.fill(&mut self.reader).await? {
             0 => Err(closed()),
-            read => Ok(self.buffer.was_half_filled_by(read)),
+            read => Ok(read),
         }
     }
 }

@@ -15,7 +15,7 @@ use machine::Machine;
 use names::Node;
 use parking_lot::Mutex;
 use process::Process;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// What goes wrong at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,11 +119,6 @@ impl SimDisk {
     /// What files occupy.
     pub(crate) fn used(&self) -> u64 {
         self.machine.lock().used()
-    }
-
-    /// Lets time pass.
-    pub(crate) fn advance(&self, by: Duration) {
-        self.machine.lock().clock += by;
     }
 
     /// All files with their bytes, as readers see them.

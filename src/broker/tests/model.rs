@@ -148,14 +148,6 @@ impl Model {
         self.deleted.extend(topic.and_then(|topic| topic.id));
     }
 
-    /// A creation or deletion that was surely not done.
-    pub(super) fn not_done(&mut self, name: &str) {
-        match self.topics.get_mut(name) {
-            Some(topic) if topic.id.is_some() => topic.state = State::Live,
-            _ => drop(self.topics.remove(name)),
-        }
-    }
-
     pub(super) fn moving_start(&mut self, at: &At, offset: u64) {
         if let Some(topic) = self.topics.get_mut(&at.0) {
             topic.maybe_starts[at.1 as usize] = Some(offset);
