@@ -3,3 +3,18 @@
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
 pub mod broker;
+pub mod cli;
+pub mod config;
+pub mod converter;
+pub mod metrics;
+pub mod pipeline;
+pub mod plugins;
+pub mod policy;
+pub mod registry;
+pub mod rest;
+mod sink;
+mod source;
+pub mod state;
+mod task;
+pub mod transform;
+pub mod worker;

@@ -4,6 +4,35 @@
 //! implementation. Knows bytes only: no connector, no schema, no record's meaning. The trait is used as `dyn`,
 //! because real Kafka will stand beside the embedded log.
 
+pub mod batch;
+mod checkpoint;
+mod dump;
+mod embedded;
+mod error;
+mod fetch;
+mod files;
+mod groups;
+mod index;
+mod journal;
+mod layout;
+pub mod log;
+mod meta;
+mod partition;
+pub mod partitioner;
+mod reader;
+mod settings;
+mod stats;
+pub mod storage;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use dump::{Dump, Dumped, dump};
+pub use embedded::Embedded;
+pub use groups::GROUPS_TOPIC;
+pub use settings::Settings;
+pub use stats::{SYNC_BUCKETS_US, Stats};
+
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{BoxFuture, Error, TopicPartition};

@@ -110,6 +110,7 @@ impl Arena {
     }
 
     /// A copy of this text.
+    #[inline]
     pub fn text(&mut self, text: &str) -> Cell {
         Cell::Text(self.copy(text.as_bytes()))
     }
@@ -118,17 +119,19 @@ impl Arena {
     ///
     /// # Errors
     /// Names the offset of the first byte that is not UTF-8.
+    #[inline]
     pub fn utf8(&mut self, text: &[u8]) -> Result<Cell, RecordError> {
-        match str::from_utf8(text) {
-            Ok(_) => Ok(Cell::Text(self.copy(text))),
-            Err(error) => Err(RecordError::new(format!(
-                "text is not UTF-8 at byte {}",
-                error.valid_up_to()
-            ))),
+        // Most texts are ASCII, which is told eight bytes at a time.
+        if !text.is_ascii()
+            && let Err(error) = str::from_utf8(text)
+        {
+            return Err(not_utf8(error.valid_up_to()));
         }
+        Ok(Cell::Text(self.copy(text)))
     }
 
     /// A copy of these bytes.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) -> Cell {
         Cell::Bytes(self.copy(bytes))
     }
@@ -145,9 +148,8 @@ impl Arena {
         match str::from_utf8(self.slice(span)) {
             Ok(_) => Ok(Cell::Text(span)),
             Err(error) => {
-                let at = error.valid_up_to();
                 self.bytes.truncate(span.start as usize);
-                Err(RecordError::new(format!("text is not UTF-8 at byte {at}")).into())
+                Err(not_utf8(error.valid_up_to()).into())
             }
         }
     }
@@ -164,6 +166,7 @@ impl Arena {
     }
 
     /// This many contiguous cells, all null, to be filled with [`Arena::set`].
+    #[inline]
     pub fn block(&mut self, len: usize) -> Block {
         let start = index(self.cells.len());
         self.cells.resize(self.cells.len() + len, Cell::Null);
@@ -174,6 +177,7 @@ impl Arena {
     }
 
     /// Puts a value of this arena into a block; an index past the block's end is ignored.
+    #[inline]
     pub fn set(&mut self, block: Block, at: usize, cell: Cell) {
         if at < block.len as usize
             && let Some(place) = self.cells.get_mut(block.start as usize + at)
@@ -182,7 +186,19 @@ impl Arena {
         }
     }
 
+    /// Replaces a child of an array, map or struct of this arena; an index past its end, or a parent without
+    /// children, is ignored.
+    pub fn set_child(&mut self, parent: Cell, at: usize, cell: Cell) {
+        if let Cell::Array(span) | Cell::Map(span) | Cell::Struct(span) = parent
+            && at < span.len as usize
+            && let Some(place) = self.cells.get_mut(span.start as usize + at)
+        {
+            *place = cell;
+        }
+    }
+
     /// A copy of these cells, which must be of this arena, as one block.
+    #[inline]
     pub fn block_of(&mut self, cells: &[Cell]) -> Block {
         let start = index(self.cells.len());
         self.cells.extend_from_slice(cells);
@@ -194,6 +210,7 @@ impl Arena {
 
     /// The view of a cell of this arena.
     #[must_use]
+    #[inline]
     pub fn value(&self, cell: Cell) -> Value<'_> {
         match cell {
             Cell::Null => Value::Null,
@@ -212,6 +229,7 @@ impl Arena {
 
     /// The bytes of a text or bytes cell without checking UTF-8 again, for encoders; empty for any other cell.
     #[must_use]
+    #[inline]
     pub fn raw(&self, cell: Cell) -> &[u8] {
         match cell {
             Cell::Text(span) | Cell::Bytes(span) => self.slice(span),
@@ -221,6 +239,7 @@ impl Arena {
 
     /// The child cells of an array, map or struct cell, for encoders; empty for any other cell.
     #[must_use]
+    #[inline]
     pub fn children(&self, cell: Cell) -> &[Cell] {
         match cell {
             Cell::Array(span) | Cell::Map(span) | Cell::Struct(span) => self.cells_in(span),
@@ -260,6 +279,7 @@ impl Arena {
         })
     }
 
+    #[inline]
     fn copy(&mut self, bytes: &[u8]) -> Span {
         let start = index(self.bytes.len());
         self.bytes.extend_from_slice(bytes);
@@ -269,6 +289,7 @@ impl Arena {
         }
     }
 
+    #[inline]
     fn slice(&self, span: Span) -> &[u8] {
         self.bytes
             .get(span.start as usize..)
@@ -276,6 +297,7 @@ impl Arena {
             .unwrap_or_default()
     }
 
+    #[inline]
     fn cells_in(&self, span: Span) -> &[Cell] {
         self.cells
             .get(span.start as usize..)
@@ -291,7 +313,13 @@ impl Arena {
     }
 }
 
+#[cold]
+fn not_utf8(at: usize) -> RecordError {
+    RecordError::new(format!("text is not UTF-8 at byte {at}"))
+}
+
 /// Batches are bounded to a few MiB and single values by Postgres to 1 GiB: 32 bits always suffice.
+#[inline]
 fn index(len: usize) -> u32 {
     u32::try_from(len).expect("invariant: an arena stays below 4 GiB")
 }

@@ -272,16 +272,23 @@ fn remedy(definition: &Definition) -> String {
 }
 
 fn unknown(name: &str, definitions: &[Definition]) -> Issue {
-    let near = definitions
-        .iter()
-        .map(|definition| (edit_distance(name, definition.name), definition.name))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3);
+    let near = nearest(name, definitions.iter().map(|definition| definition.name));
     let remedy = match near {
-        Some((_, known)) => format!("did you mean {known}?"),
+        Some(known) => format!("did you mean {known}?"),
         None => "remove it, or see the connector's page for its keys".to_owned(),
     };
     Issue::new(name, "is not a key of this connector", remedy)
+}
+
+/// The known word that a mistyped one most likely means, if one is near enough.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|known| (edit_distance(word, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().max(word.len()) / 3)
+        .map(|(_, known)| known)
 }
 
 /// Levenshtein's distance, for suggestions.

@@ -23,7 +23,9 @@ mod source;
 mod transform;
 
 pub use arena::{Arena, Block, Cell, Cells, Span, Value};
-pub use config::{Config, ConfigValue, Definition, Importance, Issue, Key, Kind, Presence, Secret};
+pub use config::{
+    Config, ConfigValue, Definition, Importance, Issue, Key, Kind, Presence, Secret, nearest,
+};
 pub use connector::{Alias, BoxFuture, Connector, Info, Position, Scalar};
 pub use error::{Error, ErrorKind, RecordError, Result};
 pub use record::{Datum, Header, Partition, Record, Transaction};

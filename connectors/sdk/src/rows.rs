@@ -110,6 +110,11 @@ impl Rows {
         &self.shapes
     }
 
+    /// All shapes, to be renamed or given other schemas of the same form: every record of a shape changes with it.
+    pub fn shapes_mut(&mut self) -> &mut [Shape] {
+        &mut self.shapes
+    }
+
     /// Appends a record; follow with [`Rows::header`] for its headers.
     ///
     /// # Panics

@@ -87,9 +87,17 @@ fn exact(types: &TypeCatalog, options: &MappingOptions, oid: u32) -> ColumnType 
 
 pub(super) fn enumeration(oid: u32, labels: &[Arc<str>]) -> ColumnType {
     let codec = Codec::Enum(Arc::new(EnumLabels::new(oid, labels)));
-    ColumnType::native(Type::Text, codec)
+    let mapped = ColumnType::native(Type::Text, codec)
         .named("io.debezium.data.Enum")
-        .with("allowed", labels.join(","))
+        .with("allowed", labels.join(","));
+    // Debezium's list cannot tell a comma in a label from one between two: such labels are told once more, escaped.
+    let odd = |label: &Arc<str>| label.is_empty() || label.contains([',', '\\']);
+    if !labels.iter().any(odd) {
+        return mapped;
+    }
+    let escaped = |label: &Arc<str>| label.replace('\\', r"\\").replace(',', r"\,");
+    let labels: Vec<String> = labels.iter().map(escaped).collect();
+    mapped.with("tapline.enum.labels", labels.join(","))
 }
 
 /// The schema type of `binary.handling.mode`.

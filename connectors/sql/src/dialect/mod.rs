@@ -1,0 +1,3 @@
+//! What differs between database products. Only Postgres is built.
+
+pub mod postgres;

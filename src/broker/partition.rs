@@ -1,0 +1,457 @@
+//! One partition: its segments, its ends, what is damaged, and appending to it.
+//!
+//! The journal's thread is the only one that changes a partition; readers ([`reader`](super::reader)) look at it under
+//! a lock that is never held over I/O. A segment's length counts only what the journal has made durable before, so
+//! whatever a reader can reach is durable (I3).
+
+use super::{
+    batch::{HEADER_BYTES, Header, PREFIX_BYTES},
+    error,
+    files::Files,
+    index::Index,
+    stats::Stats,
+    storage::{Open, Storage, read_file, write_all_at},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use std::{
+    io,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use tapline_sdk::{Error, TopicPartition};
+use tokio::sync::Notify;
+
+/// Bytes that a segment grows by before they are sent on their way to disk, so that a checkpoint's sync finds little
+/// left to write.
+const WRITEBACK_BYTES: u64 = 4 << 20;
+
+/// Bytes at the front of a batch that the log sets: base offset, length, leader epoch.
+const STAMP_BYTES: usize = PREFIX_BYTES + 4;
+
+/// A batch with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    /// With the offset that the log gave it.
+    pub header: Header,
+    stamp: [u8; STAMP_BYTES],
+    rest: Bytes,
+}
+
+impl Placed {
+    /// A batch that was checked, to stand at `base_offset`. Only the stamp is new: the bytes are not copied.
+    pub(super) fn new(mut header: Header, batch: &Bytes, base_offset: u64) -> Self {
+        debug_assert!(header.bytes >= HEADER_BYTES, "a checked header");
+        header.base_offset = base_offset;
+        header.leader_epoch = 0;
+        let length = u32::try_from(header.bytes - PREFIX_BYTES).unwrap_or(u32::MAX);
+        let mut stamp = [0; STAMP_BYTES];
+        let (offset, rest) = stamp.split_at_mut(8);
+        offset.copy_from_slice(&base_offset.to_be_bytes());
+        rest.split_at_mut(4)
+            .0
+            .copy_from_slice(&length.to_be_bytes());
+        Self {
+            header,
+            stamp,
+            rest: batch.slice(STAMP_BYTES.min(batch.len())..),
+        }
+    }
+
+    pub(super) fn parts(&self) -> [&[u8]; 2] {
+        [&self.stamp, &self.rest]
+    }
+
+    /// Offsets it takes.
+    pub(super) fn offsets(&self) -> u32 {
+        self.header.last_offset_delta + 1
+    }
+}
+
+/// A file of batches and its indexes.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// The first offset; also its name.
+    pub base: u64,
+    /// What is durable of it.
+    pub bytes: u64,
+    /// The largest timestamp, and the last offset of the batch that has it.
+    pub max: (i64, u64),
+    /// Of the last segment, once something was appended since the start.
+    pub index: Option<Index>,
+}
+
+impl Segment {
+    pub(super) fn new(base: u64) -> Self {
+        Self {
+            base,
+            bytes: 0,
+            max: (NO_TIMESTAMP, base),
+            index: None,
+        }
+    }
+}
+
+/// Kafka's «no timestamp».
+pub(super) const NO_TIMESTAMP: i64 = -1;
+
+/// Offsets that cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub offsets: Range<u64>,
+    /// Where the segment goes on behind bytes that cannot be read; `None` where there are no such bytes, because the
+    /// journal lost them.
+    pub resume: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub log_start: u64,
+    /// The next offset to be assigned, and the first that cannot be read yet: every append is durable (I3).
+    pub end: u64,
+    pub segments: Vec<Segment>,
+    pub damage: Vec<Damage>,
+    pub deleted: bool,
+}
+
+/// A partition, shared by the journal's thread and readers.
+pub(super) struct Partition {
+    pub at: TopicPartition,
+    pub topic_id: u128,
+    /// `logs/<topic>-<partition>`.
+    pub folder: String,
+    pub segment_bytes: AtomicU64,
+    pub(super) files: Arc<Files>,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) state: RwLock<State>,
+    /// Told when the end or the start moves, or the topic is deleted.
+    pub changed: Notify,
+    /// Where the last reads ended: offset, segment, position.
+    pub(super) hints: Mutex<Vec<(u64, u64, u64)>>,
+}
+
+/// What all partitions of a log share.
+#[derive(Clone)]
+pub(super) struct Means {
+    pub files: Arc<Files>,
+    pub storage: Arc<dyn Storage>,
+    pub stats: Arc<Stats>,
+}
+
+impl Partition {
+    pub(super) fn new(
+        means: &Means,
+        at: TopicPartition,
+        topic_id: u128,
+        segment_bytes: u64,
+        state: State,
+    ) -> Self {
+        Self {
+            folder: folder(&at),
+            at,
+            topic_id,
+            segment_bytes: AtomicU64::new(segment_bytes),
+            files: Arc::clone(&means.files),
+            storage: Arc::clone(&means.storage),
+            stats: Arc::clone(&means.stats),
+            state: RwLock::new(state),
+            changed: Notify::new(),
+            hints: Mutex::default(),
+        }
+    }
+
+    pub(super) fn path(&self, base: u64, suffix: &str) -> String {
+        format!("{}/{base:020}.{suffix}", self.folder)
+    }
+
+    /// Writes some of the batches, at least one, and says how many. On an error none counts: the same again later
+    /// writes over what this left.
+    pub(super) fn append(&self, batches: &[Placed]) -> io::Result<usize> {
+        let Some(first) = batches.first() else {
+            return Ok(0);
+        };
+        let (base, position) = self.writable(&first.header)?;
+        let limit = self.segment_bytes.load(Relaxed);
+        let mut parts = Vec::with_capacity(batches.len() * 2);
+        let mut bytes = 0;
+        let mut count = 0;
+        for batch in batches {
+            let fits = position + bytes + batch.header.bytes as u64 <= limit
+                && reaches(base, &batch.header);
+            let follows = count == 0
+                || batches
+                    .get(count - 1)
+                    .is_some_and(|last| last.header.next_offset() == batch.header.base_offset);
+            if count > 0 && !(fits && follows) {
+                break;
+            }
+            parts.extend_from_slice(&batch.parts());
+            bytes += batch.header.bytes as u64;
+            count += 1;
+        }
+        let file = self.files.create(&self.path(base, "log"))?;
+        write_all_at(&*file, &parts, position)?;
+        let crossed = (position + bytes) / WRITEBACK_BYTES * WRITEBACK_BYTES;
+        if position / WRITEBACK_BYTES * WRITEBACK_BYTES < crossed {
+            let from = position / WRITEBACK_BYTES * WRITEBACK_BYTES;
+            // Only a hint: what goes wrong here is found by the sync that counts.
+            drop(file.start_writeback(from, crossed - from));
+        }
+        self.publish(batches.get(..count).unwrap_or_default())?;
+        Ok(count)
+    }
+
+    /// The segment and position where the next batch goes, after closing a full one.
+    fn writable(&self, header: &Header) -> io::Result<(u64, u64)> {
+        let (last, has_index) = {
+            let state = self.state.read();
+            let last = state.segments.last();
+            (
+                last.map(|segment| (segment.base, segment.bytes, segment.max.0)),
+                last.is_some_and(|segment| segment.index.is_some()),
+            )
+        };
+        if let Some((base, bytes, max_timestamp)) = last {
+            let full = bytes > 0 && bytes + header.bytes as u64 > self.segment_bytes.load(Relaxed);
+            if !full && reaches(base, header) {
+                if !has_index {
+                    let index = self.load_index(base, bytes, max_timestamp)?;
+                    if let Some(segment) = self.state.write().segments.last_mut() {
+                        segment.index = Some(index);
+                    }
+                }
+                return Ok((base, bytes));
+            }
+            self.close_last()?;
+        }
+        self.open_segment(header.base_offset)?;
+        Ok((header.base_offset, 0))
+    }
+
+    fn load_index(&self, base: u64, bytes: u64, max_timestamp: i64) -> io::Result<Index> {
+        let offsets = self.files.create(&self.path(base, "index"))?;
+        let times = self.files.create(&self.path(base, "timeindex"))?;
+        Index::load(&*offsets, &*times, bytes, max_timestamp)
+    }
+
+    fn open_segment(&self, base: u64) -> io::Result<()> {
+        if self.state.read().segments.is_empty() {
+            self.claim_folder()?;
+        }
+        for suffix in ["index", "timeindex"] {
+            // A crash may have left indexes of a segment of this name.
+            self.files.create(&self.path(base, suffix))?.set_len(0)?;
+        }
+        let mut segment = Segment::new(base);
+        segment.index = Some(Index::default());
+        self.state.write().segments.push(segment);
+        Ok(())
+    }
+
+    /// Makes the folder, with a note of whose it is; one of a deleted topic of the same name is moved away.
+    fn claim_folder(&self) -> io::Result<()> {
+        if self.owns_folder()? {
+            return Ok(());
+        }
+        match self.move_folder_away() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // The next start removes it.
+            other => drop(other?),
+        }
+        self.storage.create_dir(&self.folder)?;
+        let note = self.storage.open(&self.note_path(), Open::Create)?;
+        write_all_at(&*note, &[self.note().as_bytes()], 0)
+    }
+
+    /// Whether the folder exists and is this topic's, not that of a topic of the same name.
+    pub(super) fn owns_folder(&self) -> io::Result<bool> {
+        match read_file(&*self.storage, &self.note_path()) {
+            Ok(bytes) => Ok(bytes == self.note().as_bytes()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn note_path(&self) -> String {
+        format!("{}/partition.metadata", self.folder)
+    }
+
+    /// As Kafka writes it.
+    fn note(&self) -> String {
+        let id = URL_SAFE_NO_PAD.encode(self.topic_id.to_be_bytes());
+        format!("version: 0\ntopic_id: {id}")
+    }
+
+    /// The topic is deleted: its folder gets a name of its own, which is returned. Nothing happens to the folder of
+    /// a later topic.
+    pub(super) fn move_away(&self) -> io::Result<Option<String>> {
+        if self.owns_folder()? {
+            self.move_folder_away().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn move_folder_away(&self) -> io::Result<String> {
+        let path = format!("{LOGS}/{:032x}{DELETED}", self.storage.random());
+        self.files.forget(&format!("{}/", self.folder));
+        self.storage.rename(&self.folder, &path)?;
+        Ok(path)
+    }
+
+    fn close_last(&self) -> io::Result<()> {
+        if let Some(segment) = self.state.write().segments.last_mut() {
+            let (base, max) = (segment.base, segment.max);
+            if let Some(index) = &mut segment.index {
+                index.close(base, max);
+            }
+        }
+        self.store_index()?;
+        if let Some(segment) = self.state.write().segments.last_mut() {
+            segment.index = None;
+        }
+        Ok(())
+    }
+
+    /// Takes note of batches that were written, makes them visible and wakes readers.
+    fn publish(&self, batches: &[Placed]) -> io::Result<()> {
+        let mut due = false;
+        {
+            let mut state = self.state.write();
+            for batch in batches {
+                state.end = batch.header.next_offset();
+                if let Some(segment) = state.segments.last_mut() {
+                    segment.add(&batch.header);
+                    due |= segment.index.as_ref().is_some_and(Index::is_due);
+                }
+            }
+        }
+        // I3: the high watermark moved after the journal's sync and the segment's write.
+        self.changed.notify_waiters();
+        if due {
+            // A cache: a full disk must not fail an append that is done. The next call tries again.
+            match self.store_index() {
+                Err(error) if error::is_full(&error) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes out what the index files lack.
+    pub(super) fn store_index(&self) -> io::Result<()> {
+        let last = self.state.read().segments.last().and_then(|segment| {
+            let index = segment.index.as_ref().filter(|index| index.has_news())?;
+            Some((segment.base, index.news()))
+        });
+        let Some((base, news)) = last else {
+            return Ok(());
+        };
+        let offsets = self.files.create(&self.path(base, "index"))?;
+        let times = self.files.create(&self.path(base, "timeindex"))?;
+        news.store(&*offsets, &*times)?;
+        let mut state = self.state.write();
+        if let Some(index) = state
+            .segments
+            .last_mut()
+            .and_then(|last| last.index.as_mut())
+        {
+            index.stored_news();
+        }
+        Ok(())
+    }
+
+    /// Moves the start; whole segments below it are forgotten, and their files returned.
+    pub(super) fn set_log_start(&self, offset: u64) -> Vec<String> {
+        let mut state = self.state.write();
+        if offset <= state.log_start {
+            return Vec::new();
+        }
+        state.log_start = offset;
+        // A start beyond what the log holds (a journal entry that survived damage before it) moves the end along.
+        state.end = state.end.max(offset);
+        let below = state
+            .segments
+            .windows(2)
+            .take_while(|pair| pair.get(1).is_some_and(|next| next.base <= offset))
+            .count();
+        let gone: Vec<u64> = state
+            .segments
+            .drain(..below)
+            .map(|segment| segment.base)
+            .collect();
+        state.damage.retain(|damage| damage.offsets.end > offset);
+        drop(state);
+        self.hints.lock().clear();
+        self.changed.notify_waiters();
+        gone.into_iter()
+            .flat_map(|base| ["log", "index", "timeindex"].map(|suffix| self.path(base, suffix)))
+            .collect()
+    }
+
+    pub(super) fn delete(&self) {
+        self.state.write().deleted = true;
+        self.changed.notify_waiters();
+    }
+
+    /// Takes note of offsets that cannot be served.
+    pub(super) fn damaged(&self, damage: Damage) {
+        let Range { start, end } = damage.offsets;
+        let mut state = self.state.write();
+        if start >= end || state.damage.contains(&damage) {
+            return;
+        }
+        state
+            .damage
+            .retain(|old| old.offsets.start < start || old.offsets.end > end);
+        state.damage.push(damage);
+        state.damage.sort_by_key(|damage| damage.offsets.start);
+        state.end = state.end.max(end);
+        drop(state);
+        self.stats.damage.fetch_add(1, Relaxed);
+        tracing::error!(
+            topic = %self.at.topic,
+            partition = self.at.partition,
+            first = start,
+            last = end.saturating_sub(1),
+            "records are damaged on disk and are not served"
+        );
+    }
+
+    pub(super) fn deleted_error(&self) -> Error {
+        error::unknown_topic(&self.at.topic)
+    }
+}
+
+impl Segment {
+    fn add(&mut self, header: &Header) {
+        if header.max_timestamp_ms > self.max.0 {
+            self.max = (header.max_timestamp_ms, header.last_offset());
+        }
+        if let Some(index) = &mut self.index {
+            index.add(self.base, self.bytes, header, self.max);
+        }
+        self.bytes += header.bytes as u64;
+    }
+}
+
+/// Whether the batch's offsets can be told relative to the segment's in Kafka's indexes, and its position too.
+fn reaches(base: u64, header: &Header) -> bool {
+    i32::try_from(header.last_offset().saturating_sub(base)).is_ok()
+}
+
+/// Where a partition's files are.
+pub(super) fn folder(at: &TopicPartition) -> String {
+    format!("{LOGS}/{}-{}", at.topic, at.partition)
+}
+
+/// Ends the name of a folder whose topic is deleted, as in Kafka.
+pub(super) const DELETED: &str = "-delete";
+
+/// The folder of all partitions.
+pub(super) const LOGS: &str = "logs";

@@ -1,0 +1,618 @@
+//! A log on a simulated disk, driven by random operations and compared with the model after every restart.
+
+use super::model::{At, Model, PartitionView, TopicView, View, value};
+use crate::broker::{
+    Append, Commit, GroupPosition, NewTopic, TopicInfo,
+    batch::{BatchBuilder, BatchReader, Batches, Compression},
+    groups::GROUPS_TOPIC,
+    log::{Log, Op, Step, WriterId},
+    settings::Settings,
+    storage::sim::{Restart, SimDisk},
+};
+use fastrand::Rng;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
+use tapline_sdk::{Error, TopicPartition};
+use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
+
+/// Names are few, so that topics are deleted and made again.
+const TOPICS: [&str; 4] = ["orders", "customers", "items", "connect-offsets"];
+
+const OWNERS: [&str; 3] = ["shop.source", "logs.source", "shop.replica"];
+
+/// Attempts to step past a full disk before something has to give.
+const FULL_STEPS_MAX: usize = 3;
+
+/// An answer that is still to come.
+enum Pending {
+    Commit(usize, Receiver<Result<Vec<u64>, Error>>),
+    /// Of a fenced writer: must be refused.
+    Stale(Receiver<Result<Vec<u64>, Error>>),
+    Writer(Arc<str>, Receiver<Result<u64, Error>>),
+    Create(Vec<String>, Receiver<Result<Vec<TopicInfo>, Error>>),
+    Delete(String, Receiver<Result<bool, Error>>),
+    LogStart(At, u64, Receiver<Result<(), Error>>),
+}
+
+/// How driving the log ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Driven {
+    /// Everything is answered.
+    Idle,
+    /// The disk is full and something waits.
+    Waiting,
+    /// The log has stopped, or its process died.
+    Stopped,
+}
+
+/// Disk, log, model and the dice.
+pub(super) struct World {
+    pub disk: SimDisk,
+    pub model: Model,
+    pub random: Rng,
+    pub settings: Settings,
+    pub log: Option<Log>,
+    writers: BTreeMap<Arc<str>, WriterId>,
+    stale: Vec<WriterId>,
+    pending: Vec<Pending>,
+    /// Stale commits that were refused.
+    pub fenced: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed ^ 0x5EED);
+        let settings = Settings {
+            journal_file_bytes: 4 << random.u32(10..15),
+            segment_bytes: 1 << random.u32(10..16),
+            free_space_min: Some(0),
+            ..Settings::default()
+        };
+        Self {
+            disk: SimDisk::new(seed),
+            model: Model::default(),
+            random,
+            settings,
+            log: None,
+            writers: BTreeMap::new(),
+            stale: Vec::new(),
+            pending: Vec::new(),
+            fenced: 0,
+        }
+    }
+
+    /// Starts a process. `false`: it failed, which a fault must explain.
+    pub(super) fn open(&mut self) -> bool {
+        let opened = self.try_open();
+        if let Err(error) = &opened {
+            let struck = self.disk.struck();
+            assert!(
+                struck.is_some(),
+                "no fault, and the log does not open: {}",
+                error.chain()
+            );
+        }
+        // It may have died while it tidied up, which it does not look back at.
+        opened.is_ok() && !self.disk.is_dead()
+    }
+
+    /// Starts a process, on a disk that may not let it.
+    pub(super) fn try_open(&mut self) -> Result<(), Error> {
+        self.writers.clear();
+        self.stale.clear();
+        self.log = Some(Log::open(self.disk.boot(), self.settings.clone())?);
+        Ok(())
+    }
+
+    /// What a process would see that starts on another disk; `None` if it refuses.
+    pub(super) fn view_of(&self, disk: &SimDisk) -> Option<View> {
+        let log = Log::open(disk.boot(), self.settings.clone()).ok()?;
+        Some(view(&log))
+    }
+
+    /// Ends the process; what was in flight is unknown from here.
+    pub(super) fn end(&mut self, how: Restart) {
+        self.log = None;
+        self.settle_pending();
+        self.disk.restart(how);
+    }
+
+    /// Starts until it succeeds, then compares everything.
+    pub(super) fn reopen(&mut self) {
+        while !self.open() {
+            self.disk.restart(Restart::Process);
+        }
+        self.check();
+    }
+
+    /// Compares the log with the model.
+    pub(super) fn check(&mut self) {
+        let view = self.view();
+        if let Err(wrong) = self.model.check(&view) {
+            panic!("{wrong}\nlast operations:\n{}", self.disk.recent());
+        }
+    }
+
+    /// Compares a log that has stopped, or waits for space: what is durable and not acknowledged may be seen in part,
+    /// and then stays.
+    pub(super) fn check_undecided(&mut self) {
+        let view = self.view();
+        if let Err(wrong) = self.model.check_undecided(&view) {
+            panic!(
+                "undecided: {wrong}\nlast operations:\n{}",
+                self.disk.recent()
+            );
+        }
+    }
+
+    /// What the log shows.
+    pub(super) fn view(&self) -> View {
+        view(self.log.as_ref().expect("the log is open"))
+    }
+
+    /// Creates topics and waits.
+    pub(super) fn create(&mut self, topics: &[(&str, u32)]) {
+        let topics = topics
+            .iter()
+            .map(|(name, partitions)| ((*name).to_owned(), *partitions));
+        self.enqueue_new(topics.collect());
+        assert_eq!(self.drive(), Driven::Idle);
+    }
+
+    /// Enqueues a commit of two small appends.
+    pub(super) fn commit_small(&mut self) {
+        while self.writers.is_empty() {
+            self.enqueue_takeover();
+            self.drive();
+        }
+        let writer = self
+            .writers
+            .values()
+            .next()
+            .cloned()
+            .expect("one was taken");
+        let (attempt, commit) = self.commit(2, 4).expect("there are topics");
+        let (reply, answer) = oneshot::channel();
+        self.enqueue_checked(writer, commit, reply, Pending::Commit(attempt, answer));
+    }
+
+    /// Does something at random.
+    pub(super) fn act(&mut self) -> Driven {
+        for _ in 0..self.random.usize(1..4) {
+            self.enqueue_random();
+        }
+        let driven = self.drive();
+        if driven == Driven::Idle && self.random.u8(..8) == 0 {
+            let log = self.log.as_mut().expect("the log is open");
+            if log.checkpoint().is_err() {
+                return Driven::Stopped;
+            }
+        }
+        driven
+    }
+
+    fn enqueue_random(&mut self) {
+        match self.random.u8(..20) {
+            0 | 1 => self.enqueue_create(),
+            2 => self.enqueue_delete(),
+            3 => self.enqueue_log_start(),
+            4 => self.enqueue_takeover(),
+            _ => self.enqueue_commit(),
+        }
+    }
+
+    pub(super) fn enqueue_create(&mut self) {
+        let mut names: Vec<&str> = TOPICS.into_iter().filter(|_| self.random.bool()).collect();
+        names.retain(|name| !self.is_in_flight(name));
+        if names.is_empty() {
+            return;
+        }
+        let live = self.model.live();
+        let new = names.iter().map(|name| {
+            let partitions = live.iter().find(|(known, ..)| known == name);
+            (
+                (*name).to_owned(),
+                partitions.map_or_else(|| self.random.u32(1..4), |(.., count)| *count),
+            )
+        });
+        let new = new.collect();
+        self.enqueue_new(new);
+    }
+
+    fn enqueue_new(&mut self, new: Vec<(String, u32)>) {
+        self.model.creating(&new);
+        let names = new.iter().map(|(name, _)| name.clone()).collect();
+        let topics = new.into_iter().map(|(name, partitions)| NewTopic {
+            name: name.into(),
+            partitions,
+            config: BTreeMap::new(),
+        });
+        let (reply, answer) = oneshot::channel();
+        let topics = topics.collect();
+        self.enqueue(Op::Create { topics, reply }, Pending::Create(names, answer));
+    }
+
+    fn enqueue_delete(&mut self) {
+        let Some((name, ..)) = self.pick_live() else {
+            return;
+        };
+        // A full disk may do a deletion before what was asked for earlier.
+        if self.is_in_flight(&name) {
+            return;
+        }
+        self.model.deleting(&name);
+        let (reply, answer) = oneshot::channel();
+        let topic = name.clone();
+        self.enqueue(Op::Delete { topic, reply }, Pending::Delete(name, answer));
+    }
+
+    fn enqueue_log_start(&mut self) {
+        let Some((name, _, partitions)) = self.pick_live() else {
+            return;
+        };
+        let partition = self.random.u32(..partitions);
+        let at = TopicPartition {
+            topic: name.as_str().into(),
+            partition,
+        };
+        let log = self.log.as_ref().expect("the log is open");
+        let Some(ends) = log.ends(&at).filter(|_| !self.is_in_flight(&name)) else {
+            return;
+        };
+        let offset = self.random.u64(ends.log_start..=ends.log_end);
+        self.model.moving_start(&(name.clone(), partition), offset);
+        let (reply, answer) = oneshot::channel();
+        let op = Op::SetLogStart { at, offset, reply };
+        self.enqueue(op, Pending::LogStart((name, partition), offset, answer));
+    }
+
+    /// A successor, and then a commit of the one it fenced.
+    fn enqueue_takeover(&mut self) {
+        let owner: Arc<str> = self.pick_owner().into();
+        let (reply, answer) = oneshot::channel();
+        let op = Op::Writer {
+            owner: Arc::clone(&owner),
+            reply,
+        };
+        let fenced = self.writers.remove(&owner);
+        self.enqueue(op, Pending::Writer(owner, answer));
+        self.stale.extend(fenced);
+        let Some(stale) = self.stale.last().cloned() else {
+            return;
+        };
+        let Some((attempt, commit)) = self.commit(1, 120) else {
+            return;
+        };
+        // It may never be seen, whatever happens.
+        self.model.refused(attempt);
+        let (reply, answer) = oneshot::channel();
+        self.enqueue_checked(stale, commit, reply, Pending::Stale(answer));
+    }
+
+    pub(super) fn enqueue_commit(&mut self) {
+        let owner: Arc<str> = self.pick_owner().into();
+        let Some(writer) = self.writers.get(&owner).cloned() else {
+            let waits =
+                |pending: &Pending| matches!(pending, Pending::Writer(by, _) if *by == owner);
+            if !self.pending.iter().any(waits) {
+                let (reply, answer) = oneshot::channel();
+                let op = Op::Writer {
+                    owner: Arc::clone(&owner),
+                    reply,
+                };
+                self.enqueue(op, Pending::Writer(owner, answer));
+            }
+            return;
+        };
+        let appends = self.random.usize(..5);
+        let Some((attempt, commit)) = self.commit(appends, 120) else {
+            return;
+        };
+        let (reply, answer) = oneshot::channel();
+        self.enqueue_checked(writer, commit, reply, Pending::Commit(attempt, answer));
+    }
+
+    fn enqueue_checked(
+        &mut self,
+        writer: WriterId,
+        commit: Commit,
+        reply: oneshot::Sender<Result<Vec<u64>, Error>>,
+        pending: Pending,
+    ) {
+        let log = self.log.as_ref().expect("the log is open");
+        let commit = log.check(commit).expect("the commit is well formed");
+        let op = Op::Commit {
+            writer,
+            commit,
+            reply,
+        };
+        self.enqueue(op, pending);
+    }
+
+    fn enqueue(&mut self, op: Op, pending: Pending) {
+        self.pending.push(pending);
+        self.log.as_mut().expect("the log is open").enqueue(op);
+    }
+
+    /// A commit of so many appends, noted in the model; `None` if there is no topic to append to.
+    fn commit(&mut self, appends: usize, records_max: u32) -> Option<(usize, Commit)> {
+        let mut places = Vec::new();
+        for _ in 0..appends {
+            let (name, id, partitions) = self.pick_live()?;
+            let records = match self.random.u8(..16) {
+                0 => self.random.u32(records_max / 4..=records_max).max(1),
+                _ => self.random.u32(1..=records_max.min(5)),
+            };
+            places.push(((name, self.random.u32(..partitions)), id, records));
+        }
+        let mut positions = Vec::new();
+        if appends == 0 || self.random.u8(..3) == 0 {
+            let (_, id, partitions) = self.pick_live()?;
+            let key = (
+                self.pick_owner().to_owned(),
+                id,
+                self.random.u32(..partitions),
+            );
+            positions.push((key, self.random.u64(..1 << 40)));
+        }
+        let attempt = self.model.trying(places.clone(), positions.clone());
+        let mut builder = BatchBuilder::new();
+        let appends =
+            places
+                .iter()
+                .enumerate()
+                .map(|(append, ((topic, partition), _, records))| {
+                    let to = TopicPartition {
+                        topic: topic.as_str().into(),
+                        partition: *partition,
+                    };
+                    let compression = self.random.choice([Compression::None, Compression::Lz4]);
+                    for record in 0..*records {
+                        let value = value(attempt, append, record);
+                        let now = i64::from(record) + attempt as i64;
+                        builder
+                            .append(None, Some(&value), now, [])
+                            .expect("a small batch");
+                    }
+                    let batch = builder
+                        .finish(compression.unwrap_or_default())
+                        .expect("a batch");
+                    Append { to, batch }
+                });
+        let appends = appends.collect();
+        let positions = positions
+            .into_iter()
+            .map(|((group, topic_id, partition), next)| GroupPosition {
+                group: group.into(),
+                topic_id,
+                partition,
+                next,
+            });
+        let positions = positions.collect();
+        Some((attempt, Commit { appends, positions }))
+    }
+
+    fn pick_live(&mut self) -> Option<(String, u128, u32)> {
+        let live = self.model.live();
+        self.random.choice(live)
+    }
+
+    fn pick_owner(&mut self) -> &'static str {
+        OWNERS[self.random.usize(..OWNERS.len())]
+    }
+
+    /// Whether an operation on the topic is not answered yet.
+    fn is_in_flight(&self, name: &str) -> bool {
+        self.pending.iter().any(|pending| match pending {
+            Pending::Create(names, _) => names.iter().any(|known| known == name),
+            Pending::Delete(known, _) | Pending::LogStart((known, _), ..) => known == name,
+            _ => false,
+        })
+    }
+
+    /// Steps until nothing is left to do, or nothing more can be done.
+    pub(super) fn drive(&mut self) -> Driven {
+        let mut full = 0;
+        loop {
+            let step = self.log.as_mut().expect("the log is open").step();
+            self.harvest();
+            match step {
+                Step::Done => {}
+                Step::Idle => {
+                    assert!(
+                        self.pending.is_empty(),
+                        "the log is idle and something is unanswered"
+                    );
+                    return Driven::Idle;
+                }
+                Step::Full if full < FULL_STEPS_MAX => full += 1,
+                Step::Full => return Driven::Waiting,
+                Step::Stopped => return Driven::Stopped,
+            }
+        }
+    }
+
+    /// Takes the answers that are there.
+    fn harvest(&mut self) {
+        for pending in std::mem::take(&mut self.pending) {
+            let open = self.harvest_one(pending);
+            self.pending.extend(open);
+        }
+    }
+
+    /// Gives back what is not answered yet.
+    fn harvest_one(&mut self, pending: Pending) -> Option<Pending> {
+        match pending {
+            Pending::Commit(attempt, mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::Commit(attempt, answer)),
+                Answer::Done(bases) => self.model.acknowledged(attempt, bases),
+                Answer::Refused(error) => {
+                    // Of the errors that are certain these can come here.
+                    let codes = ["TL0205", "TL0206", "TL0207"];
+                    assert!(
+                        codes.contains(&error.code.unwrap_or_default()),
+                        "{}",
+                        error.chain()
+                    );
+                    self.model.refused(attempt);
+                }
+                Answer::Unknown => {}
+            },
+            Pending::Stale(mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::Stale(answer)),
+                Answer::Done(_) => panic!("a stale writer's commit was accepted"),
+                Answer::Refused(error) => {
+                    assert_eq!(error.code, Some("TL0205"), "{}", error.chain());
+                    self.fenced += 1;
+                }
+                Answer::Unknown => {}
+            },
+            Pending::Writer(owner, mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::Writer(owner, answer)),
+                Answer::Done(generation) => {
+                    let writer = WriterId {
+                        owner: Arc::clone(&owner),
+                        generation,
+                        failed: Arc::new(AtomicBool::new(false)),
+                    };
+                    self.writers.insert(owner, writer);
+                }
+                Answer::Refused(error) => panic!("no writer: {}", error.chain()),
+                Answer::Unknown => {}
+            },
+            Pending::Create(names, mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::Create(names, answer)),
+                Answer::Done(topics) => {
+                    for topic in topics {
+                        self.model.created(&topic.name, topic.id);
+                    }
+                }
+                Answer::Refused(error) => panic!("not created: {}", error.chain()),
+                Answer::Unknown => {}
+            },
+            Pending::Delete(name, mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::Delete(name, answer)),
+                Answer::Done(_) => self.model.deleted(&name),
+                Answer::Refused(error) => panic!("not deleted: {}", error.chain()),
+                Answer::Unknown => {}
+            },
+            Pending::LogStart(at, offset, mut answer) => match take(&mut answer) {
+                Answer::None => return Some(Pending::LogStart(at, offset, answer)),
+                Answer::Done(()) => self.model.moved_start(&at, offset),
+                Answer::Refused(error) => {
+                    // The topic was deleted before.
+                    assert_eq!(error.code, Some("TL0207"), "{}", error.chain());
+                    self.model.kept_start(&at);
+                }
+                Answer::Unknown => {}
+            },
+        }
+        None
+    }
+
+    /// The process is gone: what it did not answer stays unknown until the log is looked at.
+    fn settle_pending(&mut self) {
+        self.harvest();
+        self.pending.clear();
+    }
+
+    /// Whether something waits for an answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.pending.is_empty()
+    }
+}
+
+enum Answer<T> {
+    None,
+    Done(T),
+    /// Surely not done.
+    Refused(Error),
+    /// The log stopped: done or not.
+    Unknown,
+}
+
+fn take<T>(answer: &mut Receiver<Result<T, Error>>) -> Answer<T> {
+    match answer.try_recv() {
+        Ok(Ok(done)) => Answer::Done(done),
+        Ok(Err(error)) if error.code == Some("TL0204") => Answer::Unknown,
+        Ok(Err(error)) => Answer::Refused(error),
+        Err(TryRecvError::Empty) => Answer::None,
+        Err(TryRecvError::Closed) => Answer::Unknown,
+    }
+}
+
+/// What a log shows. A read that a fault struck is repeated.
+fn view(log: &Log) -> View {
+    let mut view = View::default();
+    for topic in log.topics() {
+        if &*topic.name == GROUPS_TOPIC {
+            continue;
+        }
+        let partitions = (0_u32..).zip(&topic.partitions).map(|(partition, _)| {
+            let topic = Arc::clone(&topic.name);
+            view_partition(log, &TopicPartition { topic, partition })
+        });
+        let topic_view = TopicView {
+            id: topic.id,
+            partitions: partitions.collect(),
+        };
+        view.topics.insert(topic.name.to_string(), topic_view);
+    }
+    for owner in OWNERS {
+        for position in log.positions(owner) {
+            let key = (owner.to_owned(), position.topic_id, position.partition);
+            assert_eq!(view.positions.insert(key, position.next), None);
+        }
+    }
+    view
+}
+
+fn view_partition(log: &Log, at: &TopicPartition) -> PartitionView {
+    let ends = log.ends(at).expect("the partition is there");
+    let mut view = PartitionView {
+        log_start: ends.log_start,
+        end: ends.high_watermark,
+        ..PartitionView::default()
+    };
+    let mut reader = BatchReader::new();
+    let mut next = view.log_start;
+    let mut failures = 0;
+    while next < view.end {
+        match log.read(at, next, 3_000) {
+            Ok(batches) => {
+                assert!(
+                    !batches.is_empty(),
+                    "nothing at {next} of {at:?}, below {}",
+                    view.end
+                );
+                for batch in Batches::new(&batches) {
+                    let batch = batch.expect("whole batches are served");
+                    for record in reader.read(&batch).expect("right batches are served") {
+                        let record = record.expect("right records are served");
+                        if record.offset >= next {
+                            let value = record.value.expect("every value is set").to_vec();
+                            view.records.push((record.offset, value));
+                        }
+                    }
+                    next = batch.header.next_offset();
+                }
+            }
+            Err(error) if error.code == Some("TL0213") => {
+                let damage = log.damage(at);
+                let range = damage.iter().find(|range| range.contains(&next));
+                let range = range.unwrap_or_else(|| panic!("{} is not damaged", error.chain()));
+                next = range.end;
+            }
+            // A fault may strike one read.
+            Err(_) if failures == 0 => failures += 1,
+            Err(error) => {
+                view.unreadable = Some(format!("cannot read at {next}: {}", error.chain()));
+                return view;
+            }
+        }
+    }
+    view.damage = log.damage(at);
+    view
+}

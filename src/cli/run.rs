@@ -1,0 +1,271 @@
+//! `tapline run FILE…`: a worker with the pipelines of these files, until it is told to stop.
+//!
+//! Owns the order of start and stop: files are checked before anything is opened, a port is found before the log is
+//! opened, REST answers before connectors start; stopping goes the other way round.
+
+use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
+use crate::{
+    broker::{Broker, Embedded},
+    config::worker::{self, LogFormat, REST_DEFAULT, WorkerSettings},
+    pipeline::Pipeline,
+    rest,
+    worker::{ApplyError, ConnectorSpec, Worker},
+};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tapline_sdk::{Error, Result};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+mod log;
+mod signals;
+mod watch;
+
+/// A worker's settings are a page; the bound keeps a wrong path harmless.
+const SETTINGS_BYTES_MAX: usize = 1 << 20;
+
+/// Requests under way get this long once the tasks have stopped; long polls would hold the process otherwise.
+const REST_DRAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Pipeline files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The worker's settings; see config/worker.yaml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of the log [default: ./tapline-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where REST listens [default: 127.0.0.1:8083, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    rest: Option<SocketAddr>,
+    /// How log lines on stderr look [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+    /// Let REST listen beyond this machine: anybody who reaches it can read every record and change offsets
+    #[arg(long)]
+    insecure_rest_without_authentication: bool,
+}
+
+pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
+    let settings = settings(&arguments)?;
+    let pipelines = files::compile(&arguments.files)?;
+    let screen = Screen::new();
+    logging::start(&screen, settings.log_format, &settings.log_filter)?;
+    screen.warn(&files::warnings(&pipelines));
+    let mut signals = signals::Signals::listen()?;
+
+    let anywhere = arguments.insecure_rest_without_authentication;
+    let listener = listen(settings.rest_address, anywhere).await?;
+    // Recovery may take a while, and a full disk for ever; nobody has to wait for it who changed their mind.
+    let (broker, worker) = tokio::select! {
+        opened = open(&settings) => opened?,
+        () = signals.next() => return Ok(Found::Fine),
+    };
+    let server = Server::start(listener, worker.clone(), &settings)?;
+    screen.say(&banner(&settings, server.address));
+
+    let ended = tokio::select! {
+        failure = work(&worker, &pipelines, &screen) => Err(failure),
+        () = signals.next() => Ok(()),
+    };
+    screen.clear();
+    if ended.is_ok() {
+        screen
+            .say("stopping: commits become durable, sinks finish; a second signal ends at once\n");
+    }
+    tokio::select! {
+        () = stop(&worker, &broker, &settings, &screen) => {}
+        () = signals.next() => signals::exit_now(&screen),
+    }
+    server.stop().await;
+    match broker.stopped() {
+        Some(why) => Err(watch::log_stopped(&why).into()),
+        None => ended.map(|()| Found::Fine),
+    }
+}
+
+async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
+    let broker = log::open(settings).await?;
+    let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
+    let worker = Worker::open(log::worker_settings(settings), log).await?;
+    worker.metrics().watch_log(broker.stats());
+    Ok((broker, worker))
+}
+
+/// Starts the connectors and watches them; ends only if they cannot be started.
+async fn work(worker: &Worker, pipelines: &[Pipeline], screen: &Screen) -> Failure {
+    if let Err(failure) = apply(worker, pipelines).await {
+        return failure;
+    }
+    screen.warn(&strangers(worker, pipelines));
+    match watch::watch(worker, screen).await {}
+}
+
+/// The file's settings with the command line's on top.
+fn settings(arguments: &Arguments) -> Result<WorkerSettings, Failure> {
+    let (file, text) = match &arguments.config {
+        Some(file) => (
+            file.display().to_string(),
+            files::read(file, SETTINGS_BYTES_MAX)?,
+        ),
+        None => (String::new(), String::new()),
+    };
+    let mut settings =
+        worker::read(&file, &text).map_err(|report| Failure::Shown(report.to_string()))?;
+    if let Some(data_dir) = &arguments.data_dir {
+        settings.data_dir.clone_from(data_dir);
+    }
+    if let Some(format) = arguments.log_format {
+        settings.log_format = format;
+    }
+    settings.rest_address = arguments.rest.or(settings.rest_address);
+    Ok(settings)
+}
+
+/// A busy default port moves to a free one; a busy port that somebody chose is an error.
+async fn listen(chosen: Option<SocketAddr>, anywhere: bool) -> Result<TcpListener> {
+    if let Some(address) = chosen {
+        return rest::bind(address, anywhere).await;
+    }
+    let default = REST_DEFAULT
+        .parse()
+        .map_err(|error| Error::fatal("the default address is none").because(error))?;
+    match rest::bind(default, false).await {
+        Ok(listener) => Ok(listener),
+        Err(_taken) => rest::bind(SocketAddr::new(default.ip(), 0), false).await,
+    }
+}
+
+fn banner(settings: &WorkerSettings, address: SocketAddr) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "tapline {version}  data {}  rest {address}\n",
+        settings.data_dir.display()
+    )
+}
+
+async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
+    let mut specs: Vec<ConnectorSpec> = Vec::new();
+    for pipeline in pipelines {
+        specs.extend(
+            pipeline
+                .connectors
+                .iter()
+                .map(|part| part.spec(&pipeline.file)),
+        );
+    }
+    let place = |connector: &str| {
+        let parts = pipelines
+            .iter()
+            .flat_map(|p| p.connectors.iter().map(move |part| (p, part)));
+        let mut found = parts.filter(|(_, part)| part.name == connector);
+        found.next().map_or_else(
+            || connector.to_owned(),
+            |(pipeline, part)| format!("{}:{}  {}", pipeline.file, part.place.line, part.path),
+        )
+    };
+    worker.apply(specs).await.map_err(|error| match error {
+        ApplyError::Failed(error) => Failure::Error(error),
+        ApplyError::Refused(refusals) => {
+            let texts = refusals
+                .iter()
+                .map(|refusal| problem::of_refusal(&place(&refusal.connector), &refusal.issue));
+            Failure::Shown(texts.collect::<Vec<_>>().join("\n"))
+        }
+    })
+}
+
+/// Connectors that the log knows and no file does: they are left alone, which somebody should know.
+fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
+    let parts = || pipelines.iter().flat_map(|pipeline| &pipeline.connectors);
+    let known = |name: &str| parts().any(|part| part.name == name);
+    let mut text = String::new();
+    for connector in worker
+        .status()
+        .iter()
+        .filter(|connector| !known(&connector.name))
+    {
+        let message = format!(
+            "connector {} is in no file: it does not run, and keeps its offsets and its slot",
+            connector.name
+        );
+        text.push_str(&problem::warning(&message, ""));
+    }
+    text
+}
+
+/// Tasks first, then the log: what they commit on the way out becomes durable.
+async fn stop(worker: &Worker, broker: &Embedded, settings: &WorkerSettings, screen: &Screen) {
+    let stopped = worker.stop(settings.shutdown_deadline).await;
+    if !stopped.abandoned.is_empty() {
+        let names = stopped.abandoned.join(", ");
+        screen.warn(&problem::warning(
+            &format!("{names} did not stop in time; what was not committed is read again"),
+            "",
+        ));
+    }
+    // A log that has stopped (I7) was explained when it did; it cannot be closed in order any more.
+    if broker.stopped().is_some() {
+        return;
+    }
+    match tokio::time::timeout(settings.shutdown_deadline, broker.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => screen.warn(&problem::of_error(&error)),
+        Err(_late) => {
+            let message = "the log was not closed in time; the next start recovers it";
+            screen.warn(&problem::warning(message, ""));
+        }
+    }
+}
+
+/// The HTTP server and the file that tells other commands where it is.
+struct Server {
+    address: SocketAddr,
+    address_file: PathBuf,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Server {
+    fn start(listener: TcpListener, worker: Worker, settings: &WorkerSettings) -> Result<Self> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::fatal("the listener has no address").because(error))?;
+        let address_file = settings.data_dir.join(ADDRESS_FILE);
+        // On a full disk a worker waits for room like everybody else; commands need --url until then.
+        if let Err(error) = fs::write(&address_file, format!("{address}\n")) {
+            let file = address_file.display();
+            tracing::warn!(%file, %error, "cannot write the address file");
+        }
+        let app = rest::App {
+            worker,
+            data_dir: settings.data_dir.clone(),
+            address,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(rest::serve(listener, app, async {
+            // A dropped sender asks for the same.
+            let _either = stopped.await;
+        }));
+        Ok(Self {
+            address,
+            address_file,
+            stop,
+            task,
+        })
+    }
+
+    async fn stop(self) {
+        // Gone already if somebody cleaned up: either way no command finds this worker any more.
+        let _gone = fs::remove_file(&self.address_file);
+        let _ended = self.stop.send(());
+        let abort = self.task.abort_handle();
+        match tokio::time::timeout(REST_DRAIN, self.task).await {
+            Ok(Ok(Err(error))) => tracing::warn!(error = %error.chain(), "http server failed"),
+            Ok(Err(error)) => tracing::warn!(error = %error, "http server ended"),
+            Ok(Ok(Ok(()))) => {}
+            Err(_) => abort.abort(),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `tapline status`: one line per connector; exits with 2 if one is FAILED.
+
+use super::{Failure, Found, Target, client::Client, figures};
+use serde::Deserialize;
+use std::{
+    io::Write,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tapline_sdk::{Error, Result};
+
+/// Between the two looks that a rate is made of: short for whoever waits, long against the worker's own rhythm.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Deserialize)]
+struct Connector {
+    name: String,
+    kind: String,
+    state: String,
+    since_ms: i64,
+    #[serde(default)]
+    tasks: Vec<Task>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    state: String,
+    error: Option<Cause>,
+    #[serde(default)]
+    gauges: Gauges,
+}
+
+#[derive(Deserialize)]
+struct Cause {
+    code: Option<String>,
+    message: String,
+    remedy: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Gauges {
+    records_log: u64,
+    records_delivered: u64,
+    lag_records: u64,
+    lag_seconds: f64,
+    wal_held_bytes: Option<u64>,
+}
+
+pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Found, Failure> {
+    let client = Client::find(&arguments.target)?;
+    let began = Instant::now();
+    let before = look(&client).await?;
+    tokio::time::sleep(LOOK_AGAIN).await;
+    let now = look(&client).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    let width = now
+        .iter()
+        .map(|connector| connector.name.chars().count())
+        .max();
+    for connector in &now {
+        let earlier = before.iter().find(|earlier| earlier.name == connector.name);
+        let moved = earlier.map(|earlier| connector.moved().saturating_sub(earlier.moved()));
+        let line = connector.line(
+            moved.unwrap_or_default(),
+            seconds,
+            width.unwrap_or_default(),
+        );
+        writeln!(out, "{}", line.trim_end())?;
+        for help in connector.remedies() {
+            writeln!(out, "  help: {help}")?;
+        }
+    }
+    let failed = now.iter().any(|connector| connector.state == "FAILED");
+    Ok(if failed { Found::Failed } else { Found::Fine })
+}
+
+async fn look(client: &Client) -> Result<Vec<Connector>> {
+    let status = client.json(&["tapline", "v1", "status"]).await?;
+    serde_json::from_value(status).map_err(|error| {
+        Error::config("the worker's status has an unknown form")
+            .code("TL0141")
+            .remedy("use the tapline of the worker's version")
+            .because(error)
+    })
+}
+
+impl Connector {
+    /// Records that went through, whichever way.
+    fn moved(&self) -> u64 {
+        let through = |task: &Task| match self.kind.as_str() {
+            "source" => task.gauges.records_log,
+            _ => task.gauges.records_delivered,
+        };
+        self.tasks.iter().map(through).sum()
+    }
+
+    fn line(&self, moved: u64, seconds: f64, width: usize) -> String {
+        let Self { name, state, .. } = self;
+        let running = self
+            .tasks
+            .iter()
+            .filter(|task| task.state == "RUNNING")
+            .count();
+        let tasks = format!("{running}/{}", self.tasks.len());
+        let rate = if running == 0 {
+            "-".to_owned()
+        } else {
+            format!("{}/s", figures::compact(per_second(moved, seconds)))
+        };
+        let age = figures::duration(self.age_seconds());
+        let mut line = format!(
+            "{name:width$}  {state:10} {age:6} {tasks:4} {rate:8} {}",
+            self.lag()
+        );
+        let held: u64 = self
+            .tasks
+            .iter()
+            .filter_map(|task| task.gauges.wal_held_bytes)
+            .sum();
+        if held > 0 {
+            line.push_str(&format!("  WAL {}", figures::bytes(held)));
+        }
+        for cause in self.tasks.iter().filter_map(|task| task.error.as_ref()) {
+            let code = cause.code.as_ref().map(|code| format!("[{code}] "));
+            line.push_str(&format!("  {}{}", code.unwrap_or_default(), cause.message));
+        }
+        line
+    }
+
+    fn lag(&self) -> String {
+        let records: u64 = self.tasks.iter().map(|task| task.gauges.lag_records).sum();
+        let seconds = self
+            .tasks
+            .iter()
+            .map(|task| task.gauges.lag_seconds)
+            .fold(0.0, f64::max);
+        match self.kind.as_str() {
+            "source" => format!("lag {}", figures::duration(seconds)),
+            _ => format!(
+                "lag {} {}",
+                figures::compact(records),
+                figures::duration(seconds)
+            ),
+        }
+    }
+
+    fn age_seconds(&self) -> f64 {
+        let since = u64::try_from(self.since_ms).unwrap_or_default();
+        let since = UNIX_EPOCH + Duration::from_millis(since);
+        SystemTime::now()
+            .duration_since(since)
+            .unwrap_or_default()
+            .as_secs_f64()
+    }
+
+    fn remedies(&self) -> impl Iterator<Item = &str> {
+        let causes = self.tasks.iter().filter_map(|task| task.error.as_ref());
+        causes.filter_map(|cause| cause.remedy.as_deref())
+    }
+}
+
+/// Whole records a second, without a cast: the count in thousandths of a second, divided as integers.
+fn per_second(count: u64, seconds: f64) -> u64 {
+    let millis = Duration::try_from_secs_f64(seconds)
+        .unwrap_or_default()
+        .as_millis()
+        .max(1);
+    let rate = u128::from(count) * 1000 / millis;
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connector, per_second};
+
+    #[test]
+    fn a_line_says_state_rate_lag_and_error() {
+        let connector: Connector = serde_json::from_str(
+            r#"{"name": "shop.replica", "kind": "sink", "state": "FAILED", "since_ms": 0, "tasks": [{"state": "FAILED",
+                "error": {"code": "TL0401", "class": "config", "message": "column \"email\": value too long",
+                "remedy": "widen the column"}, "gauges": {"lag_records": 41000, "lag_seconds": 180.0}}]}"#,
+        )
+        .expect("the worker's own form");
+        let line = connector.line(0, 1.0, 12);
+        assert!(line.starts_with("shop.replica  FAILED     "), "{line}");
+        assert!(
+            line.ends_with("0/1  -        lag 41k 3m  [TL0401] column \"email\": value too long"),
+            "{line}"
+        );
+        assert_eq!(
+            connector.remedies().collect::<Vec<_>>(),
+            ["widen the column"]
+        );
+    }
+
+    #[test]
+    fn rates_are_per_second() {
+        assert_eq!(per_second(1_550, 0.5), 3_100);
+        assert_eq!(per_second(7, 0.0), 7_000);
+    }
+}

@@ -1,0 +1,303 @@
+//! The worker's own settings: where data lives, who may ask, how large files grow.
+//!
+//! Each key is declared once, here; `config/worker.yaml` lists all of them and a test keeps the two equal. The command
+//! line overrides the file, the file overrides the defaults.
+//!
+//! Codes: TL0120, a key of the file is unknown or has a bad value.
+
+use super::document::{
+    Diagnostic, Place, Report, flatten, secrets,
+    yaml::{self, Content},
+};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tapline_sdk::{Config, ConfigValue, Definition, Key, Kind, Result};
+
+/// Where REST listens unless somebody says otherwise; it is Kafka Connect's port.
+pub const REST_DEFAULT: &str = "127.0.0.1:8083";
+
+const DATA_DIR: Key<String> = Key::required(
+    "data.dir",
+    "Worker",
+    "the folder of the log; made if it is missing, locked while a worker runs",
+)
+.or("./tapline-data");
+const REST_ADDRESS: Key<Address> = Key::required(
+    "rest.address",
+    "Worker",
+    "address and port of the HTTP server; loopback, because it has no authentication yet",
+)
+.or(REST_DEFAULT);
+const SHUTDOWN_DEADLINE: Key<Duration> = Key::required(
+    "shutdown.deadline.ms",
+    "Worker",
+    "how long a stop waits for tasks before it drops them; nothing is lost then, only read again",
+)
+.or("30000");
+const LOGGING_FORMAT: Key<LogFormat> = Key::required(
+    "logging.format",
+    "Logging",
+    "how log lines on stderr look: text or json",
+)
+.or("text");
+const LOGGING_FILTER: Key<String> = Key::required(
+    "logging.filter",
+    "Logging",
+    "what is logged, as in RUST_LOG: a level, or module=level pairs",
+)
+.or("info");
+const SEGMENT_BYTES: Key<u64> = Key::required(
+    "log.segment.bytes",
+    "Log",
+    "a segment is closed before it grows over this",
+)
+.or("134217728");
+const JOURNAL_FILE_BYTES: Key<u64> = Key::required(
+    "log.journal.file.bytes",
+    "Log",
+    "bytes of one journal file; at least 4 KiB",
+)
+.or("67108864");
+const CHECKPOINT_BYTES: Key<u64> = Key::required(
+    "log.checkpoint.bytes",
+    "Log",
+    "a checkpoint is made when the journal has grown by this",
+)
+.or("134217728");
+const CHECKPOINT_INTERVAL: Key<Duration> = Key::required(
+    "log.checkpoint.interval.ms",
+    "Log",
+    "a checkpoint is made when the last one is this old",
+)
+.or("30000");
+const MESSAGE_MAX_BYTES: Key<u32> = Key::required(
+    "message.max.bytes",
+    "Log",
+    "the largest record batch, and so the largest row",
+)
+.or("16777216");
+const FREE_SPACE_MIN_BYTES: Key<u64> = Key::required(
+    "log.free.space.min.bytes",
+    "Log",
+    "commits wait while the disk has less room than this; unset: 5 % of it, at least 512 MiB",
+)
+.optional();
+
+/// Every key of the file.
+pub const KEYS: &[Definition] = &[
+    DATA_DIR.definition,
+    REST_ADDRESS.definition,
+    SHUTDOWN_DEADLINE.definition,
+    LOGGING_FORMAT.definition,
+    LOGGING_FILTER.definition,
+    SEGMENT_BYTES.definition,
+    JOURNAL_FILE_BYTES.definition,
+    CHECKPOINT_BYTES.definition,
+    CHECKPOINT_INTERVAL.definition,
+    MESSAGE_MAX_BYTES.definition,
+    FREE_SPACE_MIN_BYTES.definition,
+];
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl ConfigValue for LogFormat {
+    const KIND: Kind = Kind::Text;
+    const VALUES: &'static [&'static str] = &["text", "json"];
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("is neither text nor json".to_owned()),
+        }
+    }
+}
+
+/// An address with a port.
+struct Address(SocketAddr);
+
+impl ConfigValue for Address {
+    const KIND: Kind = Kind::Text;
+    fn parse(text: &str) -> Result<Self, String> {
+        text.trim()
+            .parse()
+            .map(Self)
+            .map_err(|_| "is not an IP address with a port, such as 127.0.0.1:8083".to_owned())
+    }
+}
+
+/// What a worker is told about itself. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// The folder of the log. Default `./tapline-data`.
+    pub data_dir: PathBuf,
+    /// Where REST listens, if somebody chose it: a busy one is an error then. Otherwise [`REST_DEFAULT`], or a free
+    /// port if that is taken.
+    pub rest_address: Option<SocketAddr>,
+    /// How long a stop waits for tasks. Default 30 s.
+    pub shutdown_deadline: Duration,
+    /// How log lines look. Default text.
+    pub log_format: LogFormat,
+    /// What is logged. Default `info`.
+    pub log_filter: String,
+    /// Sizes of the log's files.
+    pub log: LogSettings,
+}
+
+/// Sizes of the log's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A segment is closed before it grows over this. Default 128 MiB.
+    pub segment_bytes: u64,
+    /// One journal file. Default 64 MiB.
+    pub journal_file_bytes: u64,
+    /// A checkpoint is made when the journal has grown by this. Default 128 MiB.
+    pub checkpoint_bytes: u64,
+    /// A checkpoint is made when the last one is this old. Default 30 s.
+    pub checkpoint_interval: Duration,
+    /// The largest record batch. Default 16 MiB.
+    pub batch_bytes_max: u32,
+    /// Commits wait while the disk has less room than this; `None`: 5 % of it, at least 512 MiB.
+    pub free_space_min: Option<u64>,
+}
+
+/// The settings of a file's text, or of no file. `file` is the name that errors show.
+///
+/// # Errors
+/// Every unknown key and every bad value, with file, line and remedy.
+pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
+    let (root, mut problems) = yaml::parse(text);
+    let mut settings = Vec::new();
+    match root.as_ref().map(|root| &root.content) {
+        Some(Content::Map(entries)) => {
+            settings = flatten::flatten(entries, &[], "", &mut problems);
+        }
+        None | Some(Content::Null | Content::Refused) => {}
+        Some(_) => problems.push(
+            Diagnostic::new("TL0108", Place::START, "this is not a worker's settings")
+                .help("write `key: value` lines; config/worker.yaml lists every key"),
+        ),
+    }
+    let texts = settings.iter().map(|s| (s.key.clone(), s.text.clone()));
+    let config = Config::new(texts.collect());
+    for issue in config.problems(KEYS) {
+        let setting = settings.iter().find(|setting| setting.key == issue.key);
+        let place = setting.map_or(Place::START, |setting| setting.place);
+        let message = format!("{} {}", issue.key, issue.problem);
+        let help = issue.remedy.replace("of this connector", "of a worker");
+        let problem = Diagnostic::new("TL0120", place, message.replace("connector", "worker"));
+        problems.push(problem.at(issue.key).help(help));
+    }
+    let read = WorkerSettings::of(&config);
+    match read {
+        Ok(read) if problems.is_empty() => Ok(read),
+        _ => Err(Report::new(
+            file,
+            text,
+            secrets::places(root.as_ref(), text),
+            problems,
+        )),
+    }
+}
+
+impl WorkerSettings {
+    fn of(config: &Config) -> Result<Self> {
+        let chosen = config.text(REST_ADDRESS.name()).is_some();
+        Ok(Self {
+            data_dir: config.get(&DATA_DIR)?.into(),
+            rest_address: chosen.then_some(config.get(&REST_ADDRESS)?.0),
+            shutdown_deadline: config.get(&SHUTDOWN_DEADLINE)?,
+            log_format: config.get(&LOGGING_FORMAT)?,
+            log_filter: config.get(&LOGGING_FILTER)?,
+            log: LogSettings {
+                segment_bytes: config.get(&SEGMENT_BYTES)?,
+                journal_file_bytes: config.get(&JOURNAL_FILE_BYTES)?,
+                checkpoint_bytes: config.get(&CHECKPOINT_BYTES)?,
+                checkpoint_interval: config.get(&CHECKPOINT_INTERVAL)?,
+                batch_bytes_max: config.get(&MESSAGE_MAX_BYTES)?,
+                free_space_min: config.find(&FREE_SPACE_MIN_BYTES)?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS, LogFormat, REST_DEFAULT, read};
+    use std::{collections::BTreeSet, time::Duration};
+    use tapline_sdk::Presence;
+
+    const FILE: &str = include_str!("../../config/worker.yaml");
+
+    #[test]
+    fn the_file_that_lists_every_key_says_the_defaults() {
+        let mut written = read("worker.yaml", FILE).expect("the file is good");
+        assert_eq!(
+            written
+                .rest_address
+                .take()
+                .map(|address| address.to_string())
+                .as_deref(),
+            Some(REST_DEFAULT)
+        );
+        assert_eq!(written, read("none", "").expect("no file is good"));
+    }
+
+    #[test]
+    fn the_file_lists_every_key() {
+        let listed: BTreeSet<&str> = FILE
+            .lines()
+            .filter_map(|line| line.trim_start_matches("# ").split_once(':'))
+            .map(|(key, _)| key)
+            .collect();
+        for key in KEYS {
+            assert!(
+                listed.contains(key.name),
+                "{} is not in config/worker.yaml",
+                key.name
+            );
+            let commented = FILE.contains(&format!("# {}:", key.name));
+            assert_eq!(
+                commented,
+                key.presence == Presence::Optional,
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn units_nesting_and_formats_are_read() {
+        let text = "log: {segment.bytes: 1MiB, checkpoint.interval.ms: 5s}\nlogging.format: json\n";
+        let settings = read("w.yaml", text).expect("it is good");
+        assert_eq!(settings.log.segment_bytes, 1 << 20);
+        assert_eq!(settings.log.checkpoint_interval, Duration::from_secs(5));
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert_eq!(settings.rest_address, None);
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_named_with_their_line() {
+        let report = read("w.yaml", "data.dri: x\nrest.address: here\n").expect_err("it is bad");
+        assert_eq!(
+            report.to_string(),
+            "error[TL0120]: data.dri is not a key of this worker  --> w.yaml:1:1  data.dri
+   |
+ 1 | data.dri: x
+   | ^^^^^^^^
+  help: did you mean data.dir?
+
+error[TL0120]: rest.address is not an IP address with a port, such as 127.0.0.1:8083  --> w.yaml:2:1  rest.address
+   |
+ 2 | rest.address: here
+   | ^^^^^^^^^^^^
+  help: set rest.address: address and port of the HTTP server; loopback, because it has no authentication yet
+"
+        );
+    }
+}

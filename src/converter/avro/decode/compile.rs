@@ -1,0 +1,181 @@
+//! An Avro schema to the decoder's steps.
+//!
+//! Records are unfolded wherever they are used, so that the bound on steps is one on what a value can unfold to.
+
+use super::{
+    super::{
+        encode::STEPS_MAX,
+        from_connect::CONNECT_TYPE,
+        node::{Avro, Node, Record},
+        to_connect::{Definitions, definitions, is_entry, nullable},
+    },
+    DecodePlan, Kind, Null, Step,
+};
+
+/// The plan of a schema that contains nothing recursive.
+pub(super) fn compile(node: &Node) -> Result<DecodePlan, String> {
+    let mut compiler = Compiler {
+        definitions: definitions(node),
+        plan: DecodePlan {
+            steps: Vec::new(),
+            fields: Vec::new(),
+            symbols: Vec::new(),
+        },
+    };
+    let root = compiler.reserve(1)?;
+    compiler.fill(root, node)?;
+    Ok(compiler.plan)
+}
+
+struct Compiler<'a> {
+    definitions: Definitions<'a>,
+    plan: DecodePlan,
+}
+
+impl<'a> Compiler<'a> {
+    fn reserve(&mut self, len: usize) -> Result<u32, String> {
+        let first = self.plan.steps.len();
+        if first + len > STEPS_MAX {
+            return Err(format!("more than {STEPS_MAX} values"));
+        }
+        let step = Step {
+            kind: Kind::Null,
+            null: Null::Never,
+        };
+        self.plan.steps.resize(first + len, step);
+        self.plan.fields.resize(first + len, None);
+        index(first)
+    }
+
+    fn one(&mut self, node: &'a Node) -> Result<u32, String> {
+        let at = self.reserve(1)?;
+        self.fill(at, node)?;
+        Ok(at)
+    }
+
+    fn fill(&mut self, at: u32, node: &'a Node) -> Result<(), String> {
+        let (node, null) = match &node.ty {
+            Avro::Union(branches) => match nullable(branches) {
+                Some(branch) if branches.first().is_some_and(|first| first.ty == Avro::Null) => {
+                    (branch, Null::Branch0)
+                }
+                Some(branch) => (branch, Null::Branch1),
+                None => (node, Null::Never),
+            },
+            _ => (node, Null::Never),
+        };
+        let kind = self.kind(node)?;
+        if let Some(step) = self.plan.steps.get_mut(at as usize) {
+            *step = Step { kind, null };
+        }
+        Ok(())
+    }
+
+    fn resolved(&self, node: &'a Node) -> Result<&'a Node, String> {
+        match &node.ty {
+            Avro::Named(name) => {
+                let target = self.definitions.get(name).copied();
+                target.ok_or_else(|| format!("the type \"{name}\" is not defined"))
+            }
+            _ => Ok(node),
+        }
+    }
+
+    fn kind(&mut self, node: &'a Node) -> Result<Kind, String> {
+        let node = self.resolved(node)?;
+        Ok(match &node.ty {
+            Avro::Null | Avro::Named(_) => Kind::Null,
+            Avro::Boolean => Kind::Bool,
+            Avro::Int => match node.text_prop(CONNECT_TYPE) {
+                Some("int8") => Kind::Int8,
+                Some("int16") => Kind::Int16,
+                _ => Kind::Int32,
+            },
+            Avro::Long => Kind::Int64,
+            Avro::Float => Kind::Float32,
+            Avro::Double => Kind::Float64,
+            Avro::Bytes => Kind::Bytes,
+            Avro::String => Kind::Text,
+            Avro::Fixed(_, len) => Kind::Fixed {
+                len: u32::try_from(*len).map_err(|_| "a fixed that is too long")?,
+            },
+            Avro::Enum(_, symbols) => {
+                let symbols = symbols
+                    .iter()
+                    .map(|symbol| symbol.as_str().into())
+                    .collect();
+                self.plan.symbols.push(symbols);
+                Kind::Enum {
+                    symbols: index(self.plan.symbols.len() - 1)?,
+                }
+            }
+            Avro::Map(value) => Kind::Map {
+                value: self.one(value)?,
+            },
+            Avro::Array(item) => self.array(item)?,
+            Avro::Record(record) => self.record(record)?,
+            Avro::Union(branches) => {
+                let first = self.reserve(branches.len())?;
+                for (branch, at) in branches.iter().zip(first..) {
+                    self.fill(at, branch)?;
+                }
+                Kind::Union {
+                    first,
+                    len: index(branches.len())?,
+                }
+            }
+        })
+    }
+
+    fn array(&mut self, item: &'a Node) -> Result<Kind, String> {
+        let target = self.resolved(item)?;
+        if let Avro::Record(record) = &target.ty
+            && is_entry(target, record)
+            && let [key, value] = record.fields.as_slice()
+        {
+            let at = self.reserve(2)?;
+            self.fill(at, &key.node)?;
+            self.fill(at + 1, &value.node)?;
+            return Ok(Kind::Entries {
+                key: at,
+                value: at + 1,
+            });
+        }
+        let item = self.one(item)?;
+        Ok(Kind::Array {
+            item,
+            empty: self.is_empty(item),
+        })
+    }
+
+    fn record(&mut self, record: &'a Record) -> Result<Kind, String> {
+        let first = self.reserve(record.fields.len())?;
+        for (field, at) in record.fields.iter().zip(first..) {
+            self.fill(at, &field.node)?;
+            if let Some(name) = self.plan.fields.get_mut(at as usize) {
+                *name = Some(field.name.as_str().into());
+            }
+        }
+        let len = index(record.fields.len())?;
+        Ok(Kind::Struct { first, len })
+    }
+
+    /// Whether a value may take no bytes.
+    fn is_empty(&self, at: u32) -> bool {
+        let Some(step) = self.plan.steps.get(at as usize) else {
+            return true;
+        };
+        if step.null != Null::Never {
+            return false;
+        }
+        match step.kind {
+            Kind::Null | Kind::Fixed { len: 0 } => true,
+            Kind::Struct { first, len } => (first..first + len).all(|at| self.is_empty(at)),
+            _ => false,
+        }
+    }
+}
+
+fn index(at: usize) -> Result<u32, String> {
+    u32::try_from(at).map_err(|_| format!("more than {STEPS_MAX} values"))
+}

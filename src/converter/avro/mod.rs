@@ -1,0 +1,55 @@
+//! Connect data as Avro: the shapes of Confluent's converter, and an encoder and a decoder compiled per schema.
+//!
+//! Owns schemas and values only; the five bytes before a value are [`crate::converter`]'s, ids the registry's.
+
+mod decode;
+mod default;
+mod encode;
+mod from_connect;
+mod names;
+mod node;
+mod parse;
+mod placeholder;
+#[cfg(test)]
+mod tests;
+mod to_connect;
+mod tree;
+mod varint;
+
+pub use decode::{DecodePlan, Scratch};
+pub use encode::{EncodePlan, Output};
+pub use placeholder::TEXT as PLACEHOLDER;
+
+use std::sync::Arc;
+use tapline_sdk::Schema;
+
+/// The text of the Avro schema for a Connect schema, in the form that registries store.
+///
+/// # Errors
+/// Says what Avro cannot express.
+pub fn schema_text(schema: &Schema) -> Result<String, String> {
+    from_connect::from_connect(schema).map(|node| node.to_text())
+}
+
+/// An Avro schema, ready to decode.
+#[derive(Debug)]
+pub struct Reader {
+    /// What the values are.
+    pub schema: Arc<Schema>,
+    /// How to read them.
+    pub plan: DecodePlan,
+}
+
+impl Reader {
+    /// Parses and compiles an Avro schema.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let node = parse::parse(text)?;
+        Ok(Self {
+            schema: to_connect::to_connect(&node)?,
+            plan: DecodePlan::compile(&node)?,
+        })
+    }
+}

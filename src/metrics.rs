@@ -1,0 +1,494 @@
+//! Prometheus metrics of the worker: every name is a constant of this file, every series is a held handle.
+//!
+//! Never touched per record: tasks add a batch's figures at once. A connector's series go with it.
+
+use crate::broker::{SYNC_BUCKETS_US, Stats};
+use parking_lot::Mutex;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text},
+    metrics::{
+        MetricType,
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// What every name begins with.
+const PREFIX: &str = "tapline";
+/// Counter: records that a source handed over.
+const RECORDS_IN: &str = "records_in";
+/// Counter: records that are durable in the log.
+const RECORDS_LOG: &str = "records_log";
+/// Counter: records that a target has taken.
+const RECORDS_DELIVERED: &str = "records_delivered";
+/// Counter: records that a target refused.
+const RECORDS_REJECTED: &str = "records_rejected";
+/// Counter: encoded bytes into or out of the log.
+const BYTES: &str = "bytes";
+/// Counter: commits of a source, puts of a sink.
+const BATCHES: &str = "batches";
+/// Gauge: records in the log that a sink has not delivered.
+const LAG_RECORDS: &str = "lag_records";
+/// Gauge: how far behind in time.
+const LAG_SECONDS: &str = "lag_seconds";
+/// Gauge: WAL that a slot keeps on the source's server.
+const WAL_HELD_BYTES: &str = "wal_held_bytes";
+/// Histogram: from handing a commit to the log until it is durable.
+const COMMIT_SECONDS: &str = "commit_seconds";
+/// Histogram: one `put` of a sink.
+const PUT_SECONDS: &str = "put_seconds";
+/// Counter by class: errors of tasks.
+const ERRORS: &str = "errors";
+/// Counter: attempts of a task after its first.
+const RESTARTS: &str = "restarts";
+/// Gauge by state: 1 for the task's state.
+const TASK_STATE: &str = "task_state";
+
+/// Counter: commits that became durable.
+const LOG_COMMITS: &str = "log_commits";
+/// Counter: bytes of record batches that became durable.
+const LOG_BYTES: &str = "log_bytes";
+/// Counter: bytes served to readers.
+const LOG_READ_BYTES: &str = "log_read_bytes";
+/// Counter: checkpoints made.
+const LOG_CHECKPOINTS: &str = "log_checkpoints";
+/// Counter: damaged ranges found.
+const LOG_DAMAGE: &str = "log_damage";
+/// Gauge: journal that a recovery would replay.
+const LOG_JOURNAL_BYTES: &str = "log_journal_bytes";
+/// Gauge: free bytes of the file system.
+const LOG_FREE_BYTES: &str = "log_free_bytes";
+/// Gauge: 1 while commits wait for disk space.
+const LOG_WAITING: &str = "log_waiting_for_space";
+/// Gauge: bytes that wait to be committed.
+const LOG_QUEUED_BYTES: &str = "log_queued_bytes";
+/// Histogram: one sync of the journal.
+const LOG_SYNC_SECONDS: &str = "log_sync_seconds";
+
+/// Labels in a fixed order.
+type Labels = Vec<(&'static str, String)>;
+
+/// A gauge of fractions.
+type Fraction = Gauge<f64, AtomicU64>;
+
+/// Waits from 0.1 ms, below any sync, to about 100 s, beyond any commit that is not stuck, each bucket twice the last.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 21))
+}
+
+/// All series of one worker.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    families: Families,
+    /// Which label sets each connector has, to remove them with it.
+    tasks: Mutex<BTreeMap<String, BTreeSet<u32>>>,
+    before_render: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+}
+
+#[derive(Default)]
+struct Families {
+    records_in: Family<Labels, Counter>,
+    records_log: Family<Labels, Counter>,
+    records_delivered: Family<Labels, Counter>,
+    records_rejected: Family<Labels, Counter>,
+    bytes: Family<Labels, Counter>,
+    batches: Family<Labels, Counter>,
+    lag_records: Family<Labels, Gauge>,
+    lag_seconds: Family<Labels, Fraction>,
+    wal_held_bytes: Family<Labels, Gauge>,
+    commit_seconds: Waits,
+    put_seconds: Waits,
+    errors: Family<Labels, Counter>,
+    restarts: Family<Labels, Counter>,
+    task_state: Family<Labels, Gauge>,
+}
+
+/// Histograms of seconds.
+struct Waits(Family<Labels, Histogram>);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(seconds))
+    }
+}
+
+/// The series of one task, held as long as the task is known. Cheap to clone.
+#[derive(Clone)]
+pub struct TaskMetrics {
+    /// Records that a source handed over.
+    pub records_in: Counter,
+    /// Records that are durable in the log.
+    pub records_log: Counter,
+    /// Records that a target has taken.
+    pub records_delivered: Counter,
+    /// Records that a target refused.
+    pub records_rejected: Counter,
+    /// Encoded bytes into or out of the log.
+    pub bytes: Counter,
+    /// Commits of a source, puts of a sink.
+    pub batches: Counter,
+    /// Records in the log that a sink has not delivered.
+    pub lag_records: Gauge,
+    /// How far behind in time.
+    pub lag_seconds: Gauge<f64, AtomicU64>,
+    /// WAL that a slot keeps on the source's server.
+    pub wal_held_bytes: Gauge,
+    /// From handing a commit to the log until it is durable.
+    pub commit_seconds: Histogram,
+    /// One `put` of a sink.
+    pub put_seconds: Histogram,
+    /// Attempts after the first.
+    pub restarts: Counter,
+    errors: Family<Labels, Counter>,
+    task_state: Family<Labels, Gauge>,
+    labels: Labels,
+}
+
+/// The classes of errors, so that a series exists before the first error.
+const CLASSES: [&str; 5] = ["disconnected", "retriable", "config", "fatal", "panic"];
+
+/// The states of a task, as Kafka Connect writes them.
+const STATES: [&str; 6] = [
+    "UNASSIGNED",
+    "RUNNING",
+    "PAUSED",
+    "RESTARTING",
+    "FAILED",
+    "STOPPED",
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let families = Families::default();
+        let mut registry = Registry::with_prefix(PREFIX);
+        families.register(&mut registry);
+        Self {
+            registry: Mutex::new(registry),
+            families,
+            tasks: Mutex::default(),
+            before_render: Mutex::default(),
+        }
+    }
+}
+
+impl Families {
+    fn register(&self, to: &mut Registry) {
+        let f = self;
+        to.register(
+            RECORDS_IN,
+            "Records that a source handed over",
+            f.records_in.clone(),
+        );
+        to.register(
+            RECORDS_LOG,
+            "Records durable in the log",
+            f.records_log.clone(),
+        );
+        to.register(
+            RECORDS_DELIVERED,
+            "Records that a target has taken",
+            f.records_delivered.clone(),
+        );
+        to.register(
+            RECORDS_REJECTED,
+            "Records that a target refused",
+            f.records_rejected.clone(),
+        );
+        to.register(
+            BYTES,
+            "Encoded bytes into or out of the log",
+            f.bytes.clone(),
+        );
+        to.register(
+            BATCHES,
+            "Commits of a source, puts of a sink",
+            f.batches.clone(),
+        );
+        to.register(
+            LAG_RECORDS,
+            "Records in the log that a sink has not delivered",
+            f.lag_records.clone(),
+        );
+        to.register(LAG_SECONDS, "How far behind in time", f.lag_seconds.clone());
+        to.register(
+            WAL_HELD_BYTES,
+            "WAL that the slot keeps on the source's server",
+            f.wal_held_bytes.clone(),
+        );
+        to.register(
+            COMMIT_SECONDS,
+            "From handing a commit to the log until it is durable",
+            f.commit_seconds.0.clone(),
+        );
+        to.register(PUT_SECONDS, "One put of a sink", f.put_seconds.0.clone());
+        to.register(ERRORS, "Errors of tasks by class", f.errors.clone());
+        to.register(
+            RESTARTS,
+            "Attempts of a task after its first",
+            f.restarts.clone(),
+        );
+        to.register(
+            TASK_STATE,
+            "1 for the state of the task",
+            f.task_state.clone(),
+        );
+    }
+}
+
+impl Metrics {
+    /// The series in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        for refresh in self.before_render.lock().iter() {
+            refresh();
+        }
+        let mut text = String::new();
+        // Writing to a text cannot fail; were it to, an empty page says so to whoever scrapes.
+        if text::encode(&mut text, &self.registry.lock()).is_err() {
+            text.clear();
+        }
+        text
+    }
+
+    /// Runs `refresh` before every page, for levels that are computed rather than counted.
+    pub fn before_render(&self, refresh: impl Fn() + Send + Sync + 'static) {
+        self.before_render.lock().push(Box::new(refresh));
+    }
+
+    /// Adds the log's own figures to every page.
+    pub fn watch_log(&self, stats: Arc<Stats>) {
+        self.registry
+            .lock()
+            .register_collector(Box::new(LogFigures(stats)));
+    }
+
+    /// The series of a task, made if need be.
+    #[must_use]
+    pub fn task(&self, connector: &str, task: u32) -> TaskMetrics {
+        self.tasks
+            .lock()
+            .entry(connector.to_owned())
+            .or_default()
+            .insert(task);
+        let (f, labels) = (&self.families, labels(connector, task));
+        for class in CLASSES {
+            drop(f.errors.get_or_create(&with(&labels, "class", class)));
+        }
+        TaskMetrics {
+            records_in: f.records_in.get_or_create_owned(&labels),
+            records_log: f.records_log.get_or_create_owned(&labels),
+            records_delivered: f.records_delivered.get_or_create_owned(&labels),
+            records_rejected: f.records_rejected.get_or_create_owned(&labels),
+            bytes: f.bytes.get_or_create_owned(&labels),
+            batches: f.batches.get_or_create_owned(&labels),
+            lag_records: f.lag_records.get_or_create_owned(&labels),
+            lag_seconds: f.lag_seconds.get_or_create_owned(&labels),
+            wal_held_bytes: f.wal_held_bytes.get_or_create_owned(&labels),
+            commit_seconds: f.commit_seconds.0.get_or_create_owned(&labels),
+            put_seconds: f.put_seconds.0.get_or_create_owned(&labels),
+            restarts: f.restarts.get_or_create_owned(&labels),
+            errors: f.errors.clone(),
+            task_state: f.task_state.clone(),
+            labels,
+        }
+    }
+
+    /// Removes a connector's series.
+    pub fn forget(&self, connector: &str) {
+        let tasks = self.tasks.lock().remove(connector).unwrap_or_default();
+        for task in tasks {
+            self.families.remove(&labels(connector, task));
+        }
+    }
+}
+
+impl Families {
+    fn remove(&self, labels: &Labels) {
+        for counters in [
+            &self.records_in,
+            &self.records_log,
+            &self.records_delivered,
+            &self.records_rejected,
+            &self.bytes,
+            &self.batches,
+            &self.restarts,
+        ] {
+            counters.remove(labels);
+        }
+        self.lag_records.remove(labels);
+        self.lag_seconds.remove(labels);
+        self.wal_held_bytes.remove(labels);
+        self.commit_seconds.0.remove(labels);
+        self.put_seconds.0.remove(labels);
+        for class in CLASSES {
+            self.errors.remove(&with(labels, "class", class));
+        }
+        for state in STATES {
+            self.task_state.remove(&with(labels, "state", state));
+        }
+    }
+}
+
+impl TaskMetrics {
+    /// Counts an error of this class.
+    pub fn error(&self, class: &'static str) {
+        self.errors
+            .get_or_create(&with(&self.labels, "class", class))
+            .inc();
+    }
+
+    /// The task is in this state now, as Kafka Connect writes it.
+    pub fn state(&self, state: &'static str) {
+        for known in STATES {
+            let is = i64::from(known == state);
+            self.task_state
+                .get_or_create(&with(&self.labels, "state", known))
+                .set(is);
+        }
+    }
+}
+
+/// The log's counters, read when a page is made.
+#[derive(Debug)]
+struct LogFigures(Arc<Stats>);
+
+impl Collector for LogFigures {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let stats = &*self.0;
+        let counters = [
+            (LOG_COMMITS, "Commits that became durable", &stats.commits),
+            (
+                LOG_BYTES,
+                "Bytes of record batches that became durable",
+                &stats.bytes,
+            ),
+            (LOG_READ_BYTES, "Bytes served to readers", &stats.read_bytes),
+            (LOG_CHECKPOINTS, "Checkpoints made", &stats.checkpoints),
+            (LOG_DAMAGE, "Damaged ranges found", &stats.damage),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value.load(Relaxed));
+            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        let gauges = [
+            (
+                LOG_JOURNAL_BYTES,
+                "Journal that a recovery would replay",
+                &stats.journal_bytes,
+            ),
+            (
+                LOG_FREE_BYTES,
+                "Free bytes of the file system",
+                &stats.free_bytes,
+            ),
+            (
+                LOG_WAITING,
+                "1 while commits wait for disk space",
+                &stats.waiting_for_space,
+            ),
+            (
+                LOG_QUEUED_BYTES,
+                "Bytes that wait to be committed",
+                &stats.queued_bytes,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let level = i64::try_from(value.load(Relaxed)).unwrap_or(i64::MAX);
+            let gauge = ConstGauge::new(level);
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        let help = "One sync of the journal";
+        let mut metric =
+            encoder.encode_descriptor(LOG_SYNC_SECONDS, help, None, MetricType::Histogram)?;
+        let bounds = SYNC_BUCKETS_US.iter().map(|us| fraction(*us));
+        let counts = stats
+            .sync_us_buckets
+            .iter()
+            .map(|count| count.load(Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.chain([f64::MAX]).zip(counts).collect();
+        let total = buckets.iter().map(|(_, count)| count).sum();
+        let sum = fraction(stats.sync_us_total.load(Relaxed));
+        metric.encode_histogram::<NoLabelSet>(sum, total, &buckets, None)
+    }
+}
+
+/// Microseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
+fn fraction(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+fn labels(connector: &str, task: u32) -> Labels {
+    vec![
+        ("connector", connector.to_owned()),
+        ("task", task.to_string()),
+    ]
+}
+
+fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {
+    let mut labels = labels.clone();
+    labels.push((name, value.to_owned()));
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connectors_series_appear_with_its_task_and_go_with_it() {
+        let metrics = Metrics::default();
+        let task = metrics.task("shop.source", 0);
+        task.records_in.inc_by(5);
+        task.commit_seconds.observe(0.003);
+        task.error("fatal");
+        task.state("RUNNING");
+        let page = metrics.render();
+        for line in [
+            "tapline_records_in_total{connector=\"shop.source\",task=\"0\"} 5",
+            "tapline_errors_total{connector=\"shop.source\",task=\"0\",class=\"fatal\"} 1",
+            "tapline_errors_total{connector=\"shop.source\",task=\"0\",class=\"config\"} 0",
+            "tapline_task_state{connector=\"shop.source\",task=\"0\",state=\"RUNNING\"} 1",
+            "tapline_commit_seconds_count{connector=\"shop.source\",task=\"0\"} 1",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
+        metrics.forget("shop.source");
+        let page = metrics.render();
+        assert!(!page.contains("shop.source"), "{page}");
+    }
+
+    #[test]
+    fn levels_are_refreshed_before_every_page() {
+        let metrics = Metrics::default();
+        let lag = metrics.task("s", 0).lag_records;
+        let moved = lag.clone();
+        metrics.before_render(move || {
+            moved.inc();
+        });
+        assert!(
+            metrics
+                .render()
+                .contains("lag_records{connector=\"s\",task=\"0\"} 1")
+        );
+        assert!(
+            metrics
+                .render()
+                .contains("lag_records{connector=\"s\",task=\"0\"} 2")
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! From settings as people write them to what a task reads, with every problem at once.
+
+use super::{
+    Found, Plugin,
+    alias::{self, covers},
+    keys,
+};
+use crate::{
+    transform::{self, Chain},
+    worker::ConnectorKind,
+};
+use regex::Regex;
+use std::collections::BTreeMap;
+use tapline_sdk::{Config, Issue};
+
+/// Classes of converters that write Avro in Confluent's wire format.
+const AVRO: [&str; 2] = ["avro", "io.confluent.connect.avro.AvroConverter"];
+
+/// How batches may be compressed.
+const COMPRESSIONS: [&str; 3] = ["lz4", "zstd", "none"];
+
+/// Settings that passed every check that needs no I/O. May hold secrets: hence no `Debug`.
+#[derive(Clone)]
+pub struct Resolved {
+    /// Source or sink.
+    pub kind: ConnectorKind,
+    /// The connector's own class, whatever alias was written.
+    pub class: &'static str,
+    /// The connector's keys by their own names, an alias' defaults filled in.
+    pub config: Config,
+    /// The runtime's keys: read them with [`super::keys`].
+    pub framework: Config,
+    /// One sentence per key that was accepted and means nothing here.
+    pub warnings: Vec<String>,
+    /// The connector itself.
+    pub(crate) plugin: Plugin,
+}
+
+pub(super) fn resolve(
+    found: Found,
+    class: &str,
+    settings: &BTreeMap<String, String>,
+) -> Result<Resolved, Vec<Issue>> {
+    let Found { plugin, alias } = found;
+    let (info, kind) = (plugin.info(), plugin.kind());
+    let mut split = Split::new(settings, info.keys);
+    split.check(kind, class);
+    let mut theirs = alias::translate(info, alias, &split.connector);
+    let config = Config::new(std::mem::take(&mut theirs.settings));
+    // The runtime's keys are known words too: a mistyped one of them is to be recognised.
+    let known = [info.keys, keys::ALL.as_slice()].concat();
+    let mut problems = config.problems(&known);
+    if problems.is_empty() && theirs.issues.is_empty() {
+        problems = match &plugin {
+            Plugin::Source(source) => source.validate(&config),
+            Plugin::Sink(sink) => sink.validate(&config),
+        };
+    }
+    split.issues.extend(theirs.as_written(problems));
+    split.issues.append(&mut theirs.issues);
+    split.warnings.append(&mut theirs.warnings);
+    if !split.issues.is_empty() {
+        return Err(split.issues);
+    }
+    Ok(Resolved {
+        kind,
+        class: info.class,
+        config,
+        framework: Config::new(split.framework),
+        warnings: split.warnings,
+        plugin,
+    })
+}
+
+impl Resolved {
+    /// The transforms, made anew: each task has its own.
+    pub(crate) fn chain(&self) -> Result<Chain, Vec<Issue>> {
+        transform::parse(self.framework.settings())
+    }
+}
+
+/// Settings parted into the runtime's and the connector's.
+struct Split {
+    framework: BTreeMap<String, String>,
+    connector: BTreeMap<String, String>,
+    issues: Vec<Issue>,
+    warnings: Vec<String>,
+}
+
+impl Split {
+    fn new(settings: &BTreeMap<String, String>, own: &[tapline_sdk::Definition]) -> Self {
+        let mut split = Self {
+            framework: BTreeMap::new(),
+            connector: BTreeMap::new(),
+            issues: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for (key, value) in settings {
+            let known = keys::ALL.iter().any(|definition| definition.covers(key));
+            let refused = keys::REFUSED.iter().find(|(known, _)| covers(known, key));
+            if own.iter().any(|definition| definition.name == key) {
+                split.connector.insert(key.clone(), value.clone());
+            } else if known {
+                split.framework.insert(key.clone(), value.clone());
+            } else if keys::INERT.contains(&key.as_str()) {
+                let warning = format!("{key} has no meaning here and is ignored");
+                split.warnings.push(warning);
+            } else if let Some((_, remedy)) = refused {
+                split
+                    .issues
+                    .push(Issue::new(key, "is not supported yet", *remedy));
+            } else if let Some(part) = converter_part(key) {
+                let warning = format!("{key} is ignored: the {part} has its registry built in");
+                split.warnings.push(warning);
+            } else {
+                split.connector.insert(key.clone(), value.clone());
+            }
+        }
+        split
+    }
+
+    /// Values of the runtime's keys.
+    fn check(&mut self, kind: ConnectorKind, class: &str) {
+        let config = Config::new(self.framework.clone());
+        self.issues.extend(config.problems(&keys::ALL));
+        if let Some(given) = config.text(keys::CLASS.name())
+            && given != class
+        {
+            self.refuse(
+                keys::CLASS.name(),
+                format!("is \"{given}\", but \"{class}\" is asked for"),
+                "give the class once",
+            );
+        }
+        if config.get(&keys::TASKS_MAX).is_ok_and(|tasks| tasks == 0) {
+            self.refuse("tasks.max", "must be at least 1", "set tasks.max to 1");
+        }
+        for key in [&keys::KEY_CONVERTER, &keys::VALUE_CONVERTER] {
+            let named = config.get(key).unwrap_or_default();
+            if !AVRO.contains(&named.as_str()) {
+                self.refuse(
+                    key.name(),
+                    format!("\"{named}\" is not supported yet"),
+                    "remove it, or use avro: commands and pages show records as JSON anyway",
+                );
+            }
+        }
+        self.one_of(&config, &keys::COMPRESSION, &COMPRESSIONS, "");
+        self.one_of(
+            &config,
+            &keys::TOLERANCE,
+            &["none"],
+            ": skipping records needs dead letters, which do not exist yet",
+        );
+        self.one_of(&config, &keys::RELOAD, &["restart", "none"], "");
+        self.one_of(&config, &keys::EXACTLY_ONCE, &["requested", "required"], "");
+        if let Err(issues) = transform::parse(&self.framework) {
+            self.issues.extend(issues);
+        }
+        self.check_topics(kind, &config);
+    }
+
+    fn check_topics(&mut self, kind: ConnectorKind, config: &Config) {
+        let reads = [
+            keys::TOPICS_LIST.name(),
+            keys::TOPICS_REGEX.name(),
+            keys::TOPICS_OF.name(),
+        ];
+        let given = |name: &&str| config.text(name).is_some_and(|text| !text.is_empty());
+        let given: Vec<&str> = reads.into_iter().filter(given).collect();
+        match (kind, given.as_slice()) {
+            (ConnectorKind::Source, named) => {
+                for name in named {
+                    self.refuse(name, "is a key of sinks", "remove it");
+                }
+            }
+            (ConnectorKind::Sink, []) => self.refuse(
+                "topics",
+                "is required, unless topics.regex or topics.of is given",
+                "name the topics that the sink reads",
+            ),
+            (ConnectorKind::Sink, [_]) => {}
+            (ConnectorKind::Sink, several) => {
+                for name in several {
+                    let problem = "is given beside another way to name topics";
+                    self.refuse(
+                        name,
+                        problem,
+                        format!("keep one of: {}", several.join(", ")),
+                    );
+                }
+            }
+        }
+        if let Some(regex) = config.text(keys::TOPICS_REGEX.name())
+            && let Err(error) = Regex::new(regex)
+        {
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim().to_owned();
+            self.refuse(
+                "topics.regex",
+                format!("is not a regular expression: {why}"),
+                "correct it",
+            );
+        }
+        if config.get(&keys::PARTITIONS).is_ok_and(|count| count == 0) {
+            self.refuse(keys::PARTITIONS.name(), "must be at least 1", "set it to 1");
+        }
+        if config
+            .get(&keys::REPLICATION)
+            .is_ok_and(|copies| copies != 1 && copies != -1)
+        {
+            let remedy = "set it to 1, or remove it";
+            self.refuse(
+                keys::REPLICATION.name(),
+                "must be 1 or -1 in the embedded log",
+                remedy,
+            );
+        }
+    }
+
+    fn one_of(
+        &mut self,
+        config: &Config,
+        key: &tapline_sdk::Key<String>,
+        values: &[&str],
+        why: &str,
+    ) {
+        let given = config.get(key).unwrap_or_default();
+        if !values.contains(&given.as_str()) {
+            self.refuse(
+                key.name(),
+                format!("\"{given}\" is not supported{why}"),
+                format!("set it to one of: {}", values.join(", ")),
+            );
+        }
+    }
+
+    fn refuse(&mut self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.issues.push(Issue::new(key, problem, remedy));
+    }
+}
+
+/// `key.converter.schema.registry.url` and its like: Avro is built in and needs none of them.
+fn converter_part(key: &str) -> Option<&'static str> {
+    ["key.converter", "value.converter"]
+        .into_iter()
+        .find(|part| {
+            key.strip_prefix(part)
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
+}

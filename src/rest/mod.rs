@@ -1,0 +1,124 @@
+//! HTTP: health, metrics, records, offsets and states; one file per resource.
+//!
+//! Answers as a Kafka Connect worker does where Connect has the resource, and under `/tapline/v1` where it has not.
+//! Reads and asks through [`Worker`] only; starts no connector and knows no file. Listens on loopback, because there is
+//! no authentication yet; see `guard`.
+//!
+//! Codes: TL0130 an address beyond loopback without the flag for it, TL0131 an address that cannot be bound.
+
+mod connectors;
+mod failure;
+mod guard;
+mod health;
+mod metrics;
+mod offsets;
+mod records;
+mod resnapshot;
+mod root;
+mod topics;
+
+pub use offsets::{entries_from_json, position_to_json};
+pub use records::{HIGH_WATERMARK_HEADER, NEXT_OFFSET_HEADER};
+
+use crate::worker::Worker;
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use failure::Failure;
+use std::{future::Future, net::SocketAddr, path::PathBuf};
+use tapline_sdk::{Error, Result};
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// No request of ours is longer; Kafka Connect's configs are a few KiB.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What every resource needs.
+#[derive(Clone)]
+pub struct App {
+    /// Answers.
+    pub worker: Worker,
+    /// For the free space in `/health`.
+    pub data_dir: PathBuf,
+    /// Where this server listens; Kafka Connect's `worker_id`.
+    pub address: SocketAddr,
+}
+
+/// Binds the address. Anything but loopback is refused unless `anywhere`.
+///
+/// # Errors
+/// The address is not allowed, or somebody else has it.
+pub async fn bind(address: SocketAddr, anywhere: bool) -> Result<TcpListener> {
+    if !address.ip().is_loopback() && !anywhere {
+        let problem = format!("REST has no authentication yet, so it does not listen on {address}");
+        let remedy = "listen on 127.0.0.1 behind a proxy that authenticates, or accept the risk with \
+                      --insecure-rest-without-authentication";
+        return Err(Error::config(problem).code("TL0130").remedy(remedy));
+    }
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = "stop the process that has the port, or choose another with --rest";
+        Error::config(format!("cannot listen on {address}"))
+            .code("TL0131")
+            .remedy(remedy)
+            .because(error)
+    })
+}
+
+/// Serves until `stop` resolves; requests under way are finished first.
+///
+/// # Errors
+/// The listener failed for good.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
+    served
+        .await
+        .map_err(|error| Error::disconnected("the HTTP server ended").because(error))
+}
+
+fn router(app: App) -> Router {
+    let local = app.address.ip().is_loopback();
+    let mut router = Router::new();
+    for (path, methods) in [
+        ("/health", get(health::show)),
+        ("/metrics", get(metrics::show)),
+        ("/connectors", get(connectors::list)),
+        ("/connectors/{name}/status", get(connectors::status)),
+        (
+            "/connectors/{name}/offsets",
+            get(offsets::show).patch(offsets::alter),
+        ),
+        ("/tapline/v1/status", get(health::connectors)),
+        ("/tapline/v1/topics", get(topics::list)),
+        ("/tapline/v1/topics/{topic}/records", get(records::read)),
+        (
+            "/tapline/v1/connectors/{name}/resnapshot",
+            axum::routing::post(resnapshot::start),
+        ),
+    ] {
+        // Real clients write both; Kafka Connect answers both.
+        router = router.route(&format!("{path}/"), methods.clone());
+        router = router.route(path, methods);
+    }
+    guarded(router.route("/", get(root::show)), local).with_state(app)
+}
+
+/// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> Router<S> {
+    router
+        .fallback(async || Failure::not_found("HTTP 404 Not Found"))
+        .method_not_allowed_fallback(async || Failure::not_allowed())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(guard::writes_are_json))
+        .layer(middleware::from_fn_with_state(
+            local,
+            guard::names_are_local,
+        ))
+        .layer(middleware::from_fn(guard::answers_in_time))
+        .layer(middleware::from_fn(guard::errors_are_json))
+        .layer(CatchPanicLayer::custom(failure::panicked))
+}
+
+#[cfg(test)]
+mod tests;

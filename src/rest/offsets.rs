@@ -1,0 +1,169 @@
+//! `/connectors/{name}/offsets`: stored offsets in the shape of KIP-875.
+//!
+//! Checks the shape; whether an offset makes sense is the worker's and the connector's to say.
+
+use super::{App, connectors, failure::Failure};
+use crate::worker::{ConnectorKind, OffsetEntry};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use tapline_sdk::{Position, Scalar};
+
+pub(super) async fn show(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    connectors::require(&app, &name)?;
+    let entries = app.worker.offsets(&name).await?;
+    let shown = entries.iter().map(|entry| {
+        json!({
+            "partition": position_to_json(&entry.partition),
+            "offset": entry.offset.as_ref().map(position_to_json),
+        })
+    });
+    Ok(Json(json!({"offsets": shown.collect::<Vec<_>>()})))
+}
+
+pub(super) async fn alter(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Failure> {
+    let body: Value = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad_request(format!("Cannot deserialize value: {error}")))?;
+    let listed = body.get("offsets").and_then(Value::as_array);
+    let listed = listed.filter(|listed| !listed.is_empty()).ok_or_else(|| {
+        let message = "Partitions / offsets need to be provided for an alter offsets request";
+        Failure::bad_request(message)
+    })?;
+    let connector = connectors::require(&app, &name)?;
+    let entries = entries_from_json(listed, connector.kind).map_err(Failure::bad_request)?;
+    app.worker.set_offsets(&name, entries).await?;
+    let message = "The offsets for this connector have been altered successfully";
+    Ok(Json(json!({"message": message})))
+}
+
+/// A position as a JSON object.
+#[must_use]
+pub fn position_to_json(position: &Position) -> Value {
+    let fields = position.iter().map(|(key, scalar)| {
+        let value = match scalar {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(value) => Value::Bool(*value),
+            Scalar::Int(value) => Value::from(*value),
+            Scalar::Text(text) => Value::String(text.to_string()),
+        };
+        (key.to_string(), value)
+    });
+    Value::Object(fields.collect())
+}
+
+/// The entries of a KIP-875 list.
+///
+/// # Errors
+/// What is wrong with the first malformed entry, in Kafka Connect's words where it has some.
+pub fn entries_from_json(
+    listed: &[Value],
+    kind: ConnectorKind,
+) -> Result<Vec<OffsetEntry>, String> {
+    listed
+        .iter()
+        .map(|entry| entry_from_json(entry, kind))
+        .collect()
+}
+
+fn entry_from_json(entry: &Value, kind: ConnectorKind) -> Result<OffsetEntry, String> {
+    let entry = entry
+        .as_object()
+        .ok_or("Cannot deserialize value: an entry is not an object")?;
+    if let Some(unknown) = entry
+        .keys()
+        .find(|key| !["partition", "offset"].contains(&&***key))
+    {
+        return Err(format!("Unrecognized field \"{unknown}\" in an entry"));
+    }
+    let object = |key: &str| match entry.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(fields)) => Ok(Some(fields)),
+        Some(_) => Err(format!("Cannot deserialize value: {key} is not an object")),
+    };
+    let (partition, offset) = (object("partition")?, object("offset")?);
+    let (partition, offset) = match kind {
+        ConnectorKind::Source => (
+            position(
+                partition.ok_or("The partition for a source connector offset cannot be null")?,
+            )?,
+            offset.map(position).transpose()?,
+        ),
+        ConnectorKind::Sink => (
+            sink_partition(partition)?,
+            offset.map(sink_offset).transpose()?,
+        ),
+    };
+    Ok(OffsetEntry { partition, offset })
+}
+
+fn position(fields: &Map<String, Value>) -> Result<Position, String> {
+    let scalar = |(key, value): (&String, &Value)| {
+        let scalar = match value {
+            Value::Null => Scalar::Null,
+            Value::Bool(value) => Scalar::Bool(*value),
+            Value::String(text) => Scalar::Text(Arc::from(text.as_str())),
+            Value::Number(number) => number
+                .as_i64()
+                .map(Scalar::Int)
+                .ok_or_else(|| format!("{key} is not a 64-bit integer"))?,
+            Value::Array(_) | Value::Object(_) => {
+                return Err(format!("{key} is neither text, number, boolean nor null"));
+            }
+        };
+        Ok((Arc::from(key.as_str()), scalar))
+    };
+    fields.iter().map(scalar).collect()
+}
+
+fn sink_partition(fields: Option<&Map<String, Value>>) -> Result<Position, String> {
+    let fields =
+        fields.ok_or("The partition for a sink connector offset cannot be null or missing")?;
+    let (Some(topic), Some(partition)) = (fields.get("kafka_topic"), fields.get("kafka_partition"))
+    else {
+        let message = "The partition for a sink connector offset must contain the keys 'kafka_topic' and \
+                       'kafka_partition'";
+        return Err(message.to_owned());
+    };
+    let topic = topic
+        .as_str()
+        .ok_or("Topic names for sink connectors need to be texts")?;
+    let partition = integer(partition)
+        .filter(|partition| u32::try_from(*partition).is_ok())
+        .ok_or("Partition values for sink connectors need to be integers.")?;
+    Ok(Position::from([
+        (Arc::from("kafka_topic"), Scalar::Text(Arc::from(topic))),
+        (Arc::from("kafka_partition"), Scalar::Int(partition)),
+    ]))
+}
+
+fn sink_offset(fields: &Map<String, Value>) -> Result<Position, String> {
+    let message =
+        "The offset for a sink connector should either be null or contain the key 'kafka_offset'";
+    let offset = fields.get("kafka_offset").ok_or(message)?;
+    let offset = integer(offset)
+        .filter(|offset| *offset >= 0)
+        .ok_or("Offset values for sink connectors need to be integers.")?;
+    Ok(Position::from([(
+        Arc::from("kafka_offset"),
+        Scalar::Int(offset),
+    )]))
+}
+
+/// Connect takes numeric strings too.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        _ => value.as_i64(),
+    }
+}

@@ -1,0 +1,86 @@
+//! The last stage of a source: waits for commits in their order and raises the committed level (I2).
+
+use super::{committed::Level, output::Sent};
+use crate::{
+    policy::{Failure, Phase},
+    task::{Attempt, Monitor},
+};
+use std::{sync::Arc, time::Instant};
+use tapline_sdk::{BoxFuture, Position, Result};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Commits that may wait for their sync at once: two would keep encoding and syncing busy, more let the log group
+/// small ones; their bytes are bounded by the source's budget.
+const COMMITS_IN_FLIGHT_MAX: usize = 16;
+
+/// A commit that the log has taken and not yet answered.
+pub(super) struct InFlight {
+    pub(super) durable: BoxFuture<'static, Result<Vec<u64>>>,
+    pub(super) covers: Covers,
+    pub(super) since: Instant,
+}
+
+/// What a commit covers once it is durable.
+#[derive(Default)]
+pub(super) struct Covers {
+    /// The last batch in it.
+    pub(super) upto: u64,
+    pub(super) resume: Vec<(Position, Option<Position>)>,
+    /// Records handed over, in batches of the source.
+    pub(super) records: u64,
+    /// Encoded bytes.
+    pub(super) bytes: u64,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Covers {
+    /// One more batch of the source is in this commit. Returns its rows.
+    pub(super) fn add(&mut self, sent: Sent) -> tapline_sdk::Rows {
+        let Sent {
+            number,
+            batch,
+            permit,
+        } = sent;
+        self.upto = number;
+        // The later offset of a partition covers the earlier one.
+        self.resume
+            .retain(|(earlier, _)| !batch.resume.iter().any(|(later, _)| later == earlier));
+        self.resume.extend(batch.resume);
+        self.records += u64::try_from(batch.rows.len()).unwrap_or(u64::MAX);
+        self.permits.push(permit);
+        batch.rows
+    }
+}
+
+pub(super) fn channel() -> (mpsc::Sender<InFlight>, mpsc::Receiver<InFlight>) {
+    mpsc::channel(COMMITS_IN_FLIGHT_MAX)
+}
+
+/// Settles commits until the encoder has no more.
+pub(super) async fn run(
+    mut in_flight: mpsc::Receiver<InFlight>,
+    level: Level,
+    monitor: Arc<Monitor>,
+) -> Attempt {
+    while let Some(commit) = in_flight.recv().await {
+        let InFlight {
+            durable,
+            covers,
+            since,
+        } = commit;
+        durable
+            .await
+            .map_err(|error| Failure::new(Phase::Commit, error))?;
+        let metrics = &monitor.metrics;
+        metrics
+            .commit_seconds
+            .observe(since.elapsed().as_secs_f64());
+        metrics.records_log.inc_by(covers.records);
+        metrics.bytes.inc_by(covers.bytes);
+        metrics.batches.inc();
+        monitor.progress();
+        // I2: only now, after the commit is durable.
+        level.raise(covers.upto, covers.resume);
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The topics that a source writes: created when first met, remembered as active.
+//!
+//! Owns their number of partitions and settings at creation, and the list of active topics per connector
+//! (`connect-status`, as Kafka Connect keeps it), which sinks follow by `topics.of`.
+
+use crate::{
+    broker::{Broker, NewTopic},
+    state::StateMap,
+    task::now_ms,
+};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tapline_sdk::{Partition, Result, Rows, Shape};
+use tokio::sync::watch;
+
+/// Seven days: a sink that was away for less still finds every change of a key, not only its last.
+const COMPACTION_LAG_MS: &str = "604800000";
+
+/// How long topics without keys keep their records: nothing else would ever shorten them.
+const RETENTION_MS: &str = "604800000";
+
+/// A topic as the encoder needs it.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    /// Counts the topics of this run.
+    pub(super) number: usize,
+    pub(super) topic: Arc<str>,
+    pub(super) partitions: u32,
+}
+
+/// What the first batch of a topic tells about its keys. Barriers have none and tell nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Keys {
+    keyed: bool,
+    keyless: bool,
+}
+
+/// The topics of one run of a source.
+pub(super) struct Topics {
+    log: Arc<dyn Broker>,
+    active: Arc<Active>,
+    connector: Arc<str>,
+    partitions: u32,
+    known: HashMap<Arc<str>, Slot>,
+}
+
+impl Topics {
+    pub(super) fn new(
+        log: Arc<dyn Broker>,
+        active: Arc<Active>,
+        connector: Arc<str>,
+        partitions: u32,
+    ) -> Self {
+        Self {
+            log,
+            active,
+            connector,
+            partitions,
+            known: HashMap::new(),
+        }
+    }
+
+    /// One slot per shape of the batch. Topics met for the first time are created and active on return.
+    pub(super) async fn slots(&mut self, rows: &Rows) -> Result<Vec<Slot>> {
+        let mut unknown: BTreeMap<&Arc<str>, Keys> = BTreeMap::new();
+        for shape in rows.shapes() {
+            if !self.known.contains_key(&shape.topic) {
+                unknown.entry(&shape.topic).or_default().keyed |= shape.key.is_some();
+            }
+        }
+        if !unknown.is_empty() {
+            for record in rows.iter() {
+                if record.shape().key.is_none()
+                    && record.head().partition != Partition::All
+                    && let Some(keys) = unknown.get_mut(&record.shape().topic)
+                {
+                    keys.keyless = true;
+                }
+            }
+            let new = unknown
+                .into_iter()
+                .map(|(topic, keys)| self.describe(topic, keys))
+                .collect();
+            self.meet(new).await?;
+        }
+        let slot = |shape: &Shape| self.known.get(&shape.topic).cloned();
+        Ok(rows.shapes().iter().filter_map(slot).collect())
+    }
+
+    fn describe(&self, topic: &Arc<str>, keys: Keys) -> NewTopic {
+        let policy = if keys.keyed || !keys.keyless {
+            [
+                ("cleanup.policy", "compact"),
+                ("min.compaction.lag.ms", COMPACTION_LAG_MS),
+            ]
+        } else {
+            [("cleanup.policy", "delete"), ("retention.ms", RETENTION_MS)]
+        };
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        NewTopic {
+            name: Arc::clone(topic),
+            partitions: self.partitions,
+            config: policy.into_iter().map(own).collect(),
+        }
+    }
+
+    async fn meet(&mut self, topics: Vec<NewTopic>) -> Result<()> {
+        let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+        let missing: Vec<NewTopic> = topics
+            .into_iter()
+            .filter(|topic| self.log.topic(&topic.name).is_none())
+            .collect();
+        if !missing.is_empty() {
+            self.log.create(missing).await?;
+        }
+        for name in &names {
+            // A topic that somebody made before keeps its own partitions.
+            let partitions = self
+                .log
+                .topic(name)
+                .map_or(1, |topic| topic.partitions.len());
+            let slot = Slot {
+                number: self.known.len(),
+                topic: Arc::clone(name),
+                partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
+            };
+            self.known.insert(Arc::clone(name), slot);
+        }
+        self.active.add(&self.connector, names).await
+    }
+}
+
+/// Where Kafka Connect keeps which topics a connector has used.
+const STATUS_TOPIC: &str = "connect-status";
+
+/// Which topics each source writes, kept in `connect-status` in Kafka Connect's form. Cheap to ask.
+pub(crate) struct Active {
+    stored: StateMap,
+    by_connector: Mutex<BTreeMap<String, BTreeSet<Arc<str>>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Active {
+    pub(crate) async fn open(log: Arc<dyn Broker>) -> Result<Arc<Self>> {
+        let stored = StateMap::open(log, STATUS_TOPIC).await?;
+        let mut by_connector: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for key in stored.all().keys() {
+            if let Some((topic, connector)) = parse(key) {
+                let topics = by_connector.entry(connector.to_owned()).or_default();
+                topics.insert(Arc::from(topic));
+            }
+        }
+        Ok(Arc::new(Self {
+            stored,
+            by_connector: Mutex::new(by_connector),
+            changed: watch::Sender::new(0),
+        }))
+    }
+
+    /// The topics of a connector.
+    pub(crate) fn of(&self, connector: &str) -> BTreeSet<Arc<str>> {
+        self.by_connector
+            .lock()
+            .get(connector)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Rises whenever a topic appears.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Durable on return: a sink that follows the connector finds the topic after a restart, too.
+    async fn add(&self, connector: &str, topics: Vec<Arc<str>>) -> Result<()> {
+        let known = self.of(connector);
+        let new: Vec<Arc<str>> = topics
+            .into_iter()
+            .filter(|topic| !known.contains(topic))
+            .collect();
+        if !new.is_empty() {
+            let entries: Vec<_> = new
+                .iter()
+                .map(|topic| (key(topic, connector), Some(value(topic, connector))))
+                .collect();
+            self.stored.put_all(&entries).await?;
+            self.by_connector
+                .lock()
+                .entry(connector.to_owned())
+                .or_default()
+                .extend(new);
+        }
+        // Also for topics that were known and have just been created again.
+        self.changed.send_modify(|changes| *changes += 1);
+        Ok(())
+    }
+}
+
+fn key(topic: &str, connector: &str) -> Arc<[u8]> {
+    Arc::from(format!("status-topic-{topic}:connector-{connector}").into_bytes())
+}
+
+/// Topic names hold no colon, so the first one ends the topic.
+fn parse(key: &[u8]) -> Option<(&str, &str)> {
+    let rest = std::str::from_utf8(key)
+        .ok()?
+        .strip_prefix("status-topic-")?;
+    rest.split_once(":connector-")
+}
+
+fn value(topic: &str, connector: &str) -> Arc<[u8]> {
+    let value = serde_json::json!({
+        "topic": {
+            "name": topic,
+            "connector": connector,
+            "task": 0,
+            "discoverTimestamp": now_ms(),
+        }
+    });
+    Arc::from(value.to_string().into_bytes())
+}

@@ -1,0 +1,103 @@
+//! A chain of transforms over a batch.
+//!
+//! Routers change topics only, so they run once per shape; any other step gets an owned copy of each record.
+
+use super::RegexRouter;
+use tapline_sdk::{Record, RecordError, Rows, Transform};
+
+/// One transform of a chain.
+pub enum Step {
+    /// Changes topics: runs per shape, not per record.
+    Route(RegexRouter),
+    /// Changes records.
+    Record(Box<dyn Transform>),
+}
+
+/// Transforms in order.
+#[derive(Default)]
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+/// A record that cannot be transformed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Its index in the batch that went in.
+    pub index: usize,
+    /// Why.
+    pub error: RecordError,
+}
+
+/// Which records of a batch went through a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Every one.
+    All,
+    /// Those of these indices, in order.
+    Only(Vec<usize>),
+}
+
+impl Chain {
+    /// These steps in order.
+    #[must_use]
+    pub fn new(steps: Vec<Step>) -> Self {
+        Self { steps }
+    }
+
+    /// Whether nothing would be changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The batch after every step, and which of its records are left.
+    ///
+    /// # Errors
+    /// The first record that a step cannot transform; nothing of the batch is returned then.
+    pub fn apply(&mut self, mut rows: Rows) -> Result<(Rows, Kept), Unfit> {
+        if self.steps.iter().all(|step| matches!(step, Step::Route(_))) {
+            for step in &self.steps {
+                route(step, &mut rows);
+            }
+            return Ok((rows, Kept::All));
+        }
+        let mut out = Rows::with_capacity(rows.size_bytes());
+        let mut kept = Vec::with_capacity(rows.len());
+        for (index, record) in rows.iter().enumerate() {
+            let record = self
+                .transform(record.to_record())
+                .map_err(|error| Unfit { index, error })?;
+            if let Some(record) = record {
+                out.push_record(&record);
+                kept.push(index);
+            }
+        }
+        Ok((out, Kept::Only(kept)))
+    }
+
+    fn transform(&mut self, mut record: Record) -> Result<Option<Record>, RecordError> {
+        for step in &mut self.steps {
+            match step {
+                Step::Route(router) => {
+                    if let Some(topic) = router.route(&record.topic) {
+                        record.topic = topic.into();
+                    }
+                }
+                Step::Record(transform) => match transform.apply(record)? {
+                    Some(changed) => record = changed,
+                    None => return Ok(None),
+                },
+            }
+        }
+        Ok(Some(record))
+    }
+}
+
+fn route(step: &Step, rows: &mut Rows) {
+    let Step::Route(router) = step else { return };
+    for shape in rows.shapes_mut() {
+        if let Some(topic) = router.route(&shape.topic) {
+            shape.topic = topic.into();
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Offsets from outside, with KIP-875's forms and rules.
+
+use super::{ConnectorKind, Worker, running::Running};
+use crate::{
+    broker::{Commit, GroupPosition},
+    plugins::Plugin,
+    sink, source,
+};
+use std::{collections::BTreeMap, sync::Arc};
+use tapline_sdk::{Error, Position, Result, Scalar, SinkContext, TopicPartition};
+
+/// Names of KIP-875's maps for sinks.
+const TOPIC: &str = "kafka_topic";
+const PARTITION: &str = "kafka_partition";
+const OFFSET: &str = "kafka_offset";
+
+/// A source partition or topic partition with the stored offset, as KIP-875 shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetEntry {
+    /// `{"server": "shop"}`, or `{"kafka_topic": …, "kafka_partition": …}` for a sink.
+    pub partition: Position,
+    /// The offset; for a sink `{"kafka_offset": …}`. `None` in a change: forget it.
+    pub offset: Option<Position>,
+}
+
+impl Worker {
+    /// The stored offsets of a connector: of a sink, what its target holds, or else the group's.
+    ///
+    /// # Errors
+    /// There is no such connector, or its target cannot be asked.
+    pub async fn offsets(&self, connector: &str) -> Result<Vec<OffsetEntry>> {
+        let running = self.connector(connector)?;
+        if running.spec.kind == ConnectorKind::Source {
+            let stored = self.shared.sources.offsets.read(connector).await?;
+            let entry = |(partition, offset)| OffsetEntry {
+                partition,
+                offset: Some(offset),
+            };
+            return Ok(stored.into_iter().map(entry).collect());
+        }
+        let mut positions = self.group_positions(connector);
+        positions.extend(self.held(&running).await?);
+        Ok(positions
+            .into_iter()
+            .map(|(at, next)| OffsetEntry {
+                partition: sink_partition(&at),
+                offset: Some(Position::from([(OFFSET.into(), scalar(next))])),
+            })
+            .collect())
+    }
+
+    /// Sets or forgets the listed offsets, the target's own first. The connector's tasks are stopped around the
+    /// change and started again.
+    ///
+    /// # Errors
+    /// There is no such connector, an entry has the wrong form, or the connector refuses it: nothing is changed then.
+    pub async fn set_offsets(&self, connector: &str, entries: Vec<OffsetEntry>) -> Result<()> {
+        if entries.is_empty() {
+            return Err(malformed(
+                "Partitions / offsets need to be provided for an alter offsets request",
+            ));
+        }
+        let _changing = self.shared.changing.lock().await;
+        self.open_for_changes()?;
+        let running = self.connector(connector)?;
+        let sink_entries = match running.spec.kind {
+            ConnectorKind::Source => Vec::new(),
+            ConnectorKind::Sink => entries.iter().map(sink_entry).collect::<Result<Vec<_>>>()?,
+        };
+        let altered = Arc::clone(&running);
+        self.start_again(running, async || {
+            self.alter(&altered, entries, sink_entries).await
+        })
+        .await
+    }
+
+    /// Makes a source read these tables again (all that it has read, if empty), keeping its place in the stream.
+    ///
+    /// # Errors
+    /// There is no such connector, or it has not read such a table.
+    pub async fn resnapshot(&self, connector: &str, tables: &[String]) -> Result<()> {
+        let _changing = self.shared.changing.lock().await;
+        self.open_for_changes()?;
+        let running = self.connector(connector)?;
+        if running.spec.kind != ConnectorKind::Source {
+            return Err(
+                Error::config(format!("{connector} is a sink and reads no tables"))
+                    .code("TL0514")
+                    .remedy("name the source connector"),
+            );
+        }
+        let stored = self.shared.sources.offsets.read(connector).await?;
+        let known: BTreeMap<String, Position> = stored
+            .into_iter()
+            .filter_map(|(partition, _)| Some((table_of(&partition)?, partition)))
+            .collect();
+        if let Some(unknown) = tables.iter().find(|table| !known.contains_key(*table)) {
+            let known: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(
+                Error::config(format!("{connector} has not read a table {unknown}"))
+                    .code("TL0514")
+                    .remedy(format!("it has read: {}", known.join(", "))),
+            );
+        }
+        let wanted = known
+            .into_iter()
+            .filter(|(table, _)| tables.is_empty() || tables.contains(table));
+        let entries: Vec<_> = wanted
+            .map(|(_, partition)| (partition, Some(again())))
+            .collect();
+        self.start_again(running, async || {
+            self.alter_stored(connector, entries).await
+        })
+        .await
+    }
+
+    async fn alter(
+        &self,
+        running: &Running,
+        entries: Vec<OffsetEntry>,
+        sink_entries: Vec<(TopicPartition, Option<u64>)>,
+    ) -> Result<()> {
+        let pairs: Vec<(Position, Option<Position>)> = entries
+            .into_iter()
+            .map(|entry| (entry.partition, entry.offset))
+            .collect();
+        let name = &running.spec.name;
+        match &running.resolved.plugin {
+            Plugin::Source(plugin) => {
+                plugin
+                    .alter_offsets(&running.resolved.config, &pairs)
+                    .await?;
+                self.shared.sources.offsets.alter(name, pairs).await
+            }
+            // The target first: were the group's position changed alone, the target's would still be the truth (I4).
+            Plugin::Sink(plugin) => {
+                let config = running.identified(&self.shared.log.cluster_id());
+                plugin.alter_offsets(&config, &pairs).await?;
+                self.move_group(name, sink_entries).await
+            }
+        }
+    }
+
+    /// Changes a stopped source's offsets.
+    async fn alter_stored(
+        &self,
+        connector: &str,
+        pairs: Vec<(Position, Option<Position>)>,
+    ) -> Result<()> {
+        // I10: what a dropped task has enqueued is decided first, and its claim is settled.
+        let offsets = &self.shared.sources.offsets;
+        let owner = source::owner(connector, 0);
+        let _writer = self.shared.log.writer(&owner).await?;
+        offsets.claim(connector).await?.release();
+        offsets.alter(connector, pairs).await
+    }
+
+    async fn move_group(
+        &self,
+        connector: &str,
+        entries: Vec<(TopicPartition, Option<u64>)>,
+    ) -> Result<()> {
+        let group: Arc<str> = sink::group(connector).into();
+        let mut positions = Vec::new();
+        for (at, next) in entries {
+            let Some(topic) = self.shared.log.topic(&at.topic) else {
+                continue;
+            };
+            let ends = usize::try_from(at.partition)
+                .ok()
+                .and_then(|partition| topic.partitions.get(partition));
+            let Some(ends) = ends else { continue };
+            positions.push(GroupPosition {
+                group: Arc::clone(&group),
+                topic_id: topic.id,
+                partition: at.partition,
+                // A group position cannot be unset; the log's start means the same.
+                next: next.unwrap_or(ends.log_start),
+            });
+        }
+        let commit = Commit {
+            appends: Vec::new(),
+            positions,
+        };
+        let mut writer = self
+            .shared
+            .log
+            .writer(&format!("sink-{connector}-0"))
+            .await?;
+        writer.commit(commit).await.map(drop)
+    }
+
+    fn group_positions(&self, connector: &str) -> BTreeMap<TopicPartition, u64> {
+        let topics = self.shared.log.topics();
+        self.shared
+            .log
+            .positions(&sink::group(connector))
+            .into_iter()
+            .filter_map(|position| {
+                let topic = topics.iter().find(|topic| topic.id == position.topic_id)?;
+                let at = TopicPartition {
+                    topic: Arc::clone(&topic.name),
+                    partition: position.partition,
+                };
+                Some((at, position.next))
+            })
+            .collect()
+    }
+
+    async fn held(&self, running: &Running) -> Result<Vec<(TopicPartition, u64)>> {
+        let Plugin::Sink(plugin) = &running.resolved.plugin else {
+            return Ok(Vec::new());
+        };
+        let context = SinkContext {
+            cluster_id: self.shared.log.cluster_id(),
+            connector: running.spec.name.as_str().into(),
+            task: 0,
+        };
+        plugin.positions(&running.resolved.config, &context).await
+    }
+}
+
+/// `schema.table` of a source partition that is a table's.
+fn table_of(partition: &Position) -> Option<String> {
+    let text = |name: &str| match partition.get(name) {
+        Some(Scalar::Text(text)) => Some(text),
+        _ => None,
+    };
+    let table = text("table")?;
+    Some(match text("schema") {
+        Some(schema) => format!("{schema}.{table}"),
+        None => table.to_string(),
+    })
+}
+
+/// What a source of tables understands as «read this one again».
+fn again() -> Position {
+    Position::from([
+        ("snapshot".into(), Scalar::Text("again".into())),
+        ("v".into(), Scalar::Int(1)),
+    ])
+}
+
+fn sink_partition(at: &TopicPartition) -> Position {
+    Position::from([
+        (TOPIC.into(), Scalar::Text(Arc::clone(&at.topic))),
+        (PARTITION.into(), Scalar::Int(at.partition.into())),
+    ])
+}
+
+fn scalar(offset: u64) -> Scalar {
+    Scalar::Int(i64::try_from(offset).unwrap_or(i64::MAX))
+}
+
+/// Reads a sink's entry; the texts are Kafka Connect's.
+fn sink_entry(entry: &OffsetEntry) -> Result<(TopicPartition, Option<u64>)> {
+    let (Some(topic), Some(partition)) =
+        (entry.partition.get(TOPIC), entry.partition.get(PARTITION))
+    else {
+        return Err(malformed(
+            "The partition for a sink connector offset must contain the keys 'kafka_topic' and 'kafka_partition'",
+        ));
+    };
+    let Scalar::Text(topic) = topic else {
+        return Err(malformed("Topic names must be texts"));
+    };
+    let partition = whole(partition)
+        .and_then(|partition| u32::try_from(partition).ok())
+        .ok_or_else(|| malformed("Partition values for sink connectors need to be integers."))?;
+    let offset = match &entry.offset {
+        None => None,
+        Some(offset) => {
+            let offset = offset.get(OFFSET).ok_or_else(|| {
+                malformed(
+                    "The offset for a sink connector should either be null or contain the key 'kafka_offset'",
+                )
+            })?;
+            Some(whole(offset).ok_or_else(|| {
+                malformed("Offset values for sink connectors need to be integers.")
+            })?)
+        }
+    };
+    let at = TopicPartition {
+        topic: Arc::clone(topic),
+        partition,
+    };
+    Ok((at, offset))
+}
+
+/// A number, or a text that is one, as Kafka Connect accepts.
+fn whole(scalar: &Scalar) -> Option<u64> {
+    match scalar {
+        Scalar::Int(number) => u64::try_from(*number).ok(),
+        Scalar::Text(text) => text.parse().ok(),
+        Scalar::Null | Scalar::Bool(_) => None,
+    }
+}
+
+fn malformed(problem: &str) -> Error {
+    Error::config(problem)
+        .code("TL0511")
+        .remedy("`tapline offsets show` prints the form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(pairs: &[(&str, Scalar)], offset: Option<Scalar>) -> OffsetEntry {
+        let partition = pairs
+            .iter()
+            .map(|(key, value)| (Arc::from(*key), value.clone()))
+            .collect();
+        OffsetEntry {
+            partition,
+            offset: offset.map(|offset| Position::from([(OFFSET.into(), offset)])),
+        }
+    }
+
+    #[test]
+    fn a_sinks_entry_is_read_as_kafka_connect_reads_it() {
+        let topic = (TOPIC, Scalar::Text("t".into()));
+        let number = (PARTITION, Scalar::Text("3".into()));
+        let (at, offset) = sink_entry(&entry(
+            &[topic.clone(), number.clone()],
+            Some(Scalar::Int(17)),
+        ))
+        .expect("valid");
+        assert_eq!((&*at.topic, at.partition, offset), ("t", 3, Some(17)));
+        let reset = sink_entry(&entry(&[topic.clone(), number.clone()], None)).expect("valid");
+        assert_eq!(reset.1, None);
+        let wrong = [
+            entry(std::slice::from_ref(&topic), None),
+            entry(&[topic.clone(), (PARTITION, Scalar::Bool(true))], None),
+            entry(&[topic, number], Some(Scalar::Int(-1))),
+        ];
+        for entry in wrong {
+            assert_eq!(
+                sink_entry(&entry).expect_err("refused").code,
+                Some("TL0511")
+            );
+        }
+    }
+
+    #[test]
+    fn a_tables_partition_is_known_by_schema_and_table() {
+        let text = |text: &str| Scalar::Text(text.into());
+        let partition = Position::from([
+            ("server".into(), text("shop")),
+            ("schema".into(), text("public")),
+            ("table".into(), text("orders")),
+        ]);
+        assert_eq!(table_of(&partition).as_deref(), Some("public.orders"));
+        assert_eq!(
+            table_of(&Position::from([("server".into(), text("shop"))])),
+            None
+        );
+    }
+}

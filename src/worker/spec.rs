@@ -1,0 +1,111 @@
+//! What the worker is asked to run: connectors as settings, and where they were written.
+
+use crate::plugins::Plugins;
+use std::{collections::BTreeMap, error, fmt, path::PathBuf, sync::Arc};
+use tapline_sdk::{Error, Issue, Result};
+
+/// Which way a connector moves records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectorKind {
+    /// From another system into the log.
+    Source,
+    /// From the log into another system.
+    Sink,
+}
+
+/// Where a connector was written, for messages.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Origin {
+    /// The file as it was named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: u32,
+}
+
+/// One connector to run. Its settings may hold secrets: hence no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConnectorSpec {
+    /// Unique: `shop.source`.
+    pub name: String,
+    /// Source or sink.
+    pub kind: ConnectorKind,
+    /// A class name, an alias' class name or a short name (`postgres`).
+    pub class: String,
+    /// The keys as Kafka Connect's JSON holds them, placeholders unresolved. Sinks read `topics`, `topics.regex`, or
+    /// `topics.of`: a list of source connectors, all of whose topics are read.
+    pub settings: BTreeMap<String, String>,
+    /// Where it was written, if in a file.
+    pub origin: Option<Origin>,
+}
+
+/// Fills in `${env:X}` and its like.
+pub trait Placeholders: Send + Sync {
+    /// The settings with every placeholder replaced.
+    ///
+    /// # Errors
+    /// Every placeholder that has no value, by key.
+    fn resolve(
+        &self,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Vec<Issue>>;
+}
+
+/// What a worker needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where the key file for sealed secrets lives.
+    pub data_dir: PathBuf,
+    /// Fills in placeholders when a connector starts; `None`: settings hold none.
+    pub placeholders: Option<Arc<dyn Placeholders>>,
+    /// The connectors that can be run: [`Plugins::builtin`] but in tests.
+    pub plugins: Plugins,
+}
+
+/// One problem of one connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The connector's name.
+    pub connector: String,
+    /// What is wrong and what to do.
+    pub issue: Issue,
+}
+
+/// Why connectors were not applied.
+#[derive(Debug)]
+pub enum ApplyError {
+    /// Nothing was stored or started.
+    Refused(Vec<Refusal>),
+    /// The configs could not be stored.
+    Failed(Error),
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Refused(refusals) => {
+                for (at, Refusal { connector, issue }) in refusals.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { "; " };
+                    write!(f, "{separator}{connector}: {} {}", issue.key, issue.problem)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl error::Error for ApplyError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+impl From<Error> for ApplyError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}

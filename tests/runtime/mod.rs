@@ -1,0 +1,6 @@
+//! The runtime between scripted connectors: what it promises them, under faults.
+
+mod end_to_end;
+mod memory;
+mod script;
+mod tasks;
