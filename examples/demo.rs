@@ -4,6 +4,7 @@
 #![expect(
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a demo talks to a terminal and stops at the first surprise"
 )]
 

@@ -1,7 +1,13 @@
 //! The one test binary: real servers, started here, on private ports and folders.
 
-#![expect(clippy::panic, reason = "a test that panics has failed, which is what it is for")]
-#![expect(clippy::print_stderr, reason = "seeds and counts are shown with --nocapture")]
+#![expect(
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "seeds and counts are shown with --nocapture"
+)]
 
 mod acceptance;
 mod broker;

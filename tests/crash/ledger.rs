@@ -132,7 +132,9 @@ pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
         if value.is_null() || !streamed {
             continue;
         }
-        let commit = sequence_commit(value);
+        let commit = record["transaction"]["id"]
+            .as_u64()
+            .expect("a streamed change has a transaction");
         assert!(
             commit >= last_commit,
             "{topic} is not in commit order at {line}"
@@ -163,16 +165,6 @@ pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
         changes.push(Change { xid, op, key });
     }
     changes
-}
-
-/// The commit LSN is the transaction's id in the log.
-fn sequence_commit(value: &Value) -> u64 {
-    let sequence = value["source"]["sequence"].as_str().unwrap_or("[null]");
-    let parsed: Value = serde_json::from_str(sequence).expect("sequence is a JSON array");
-    parsed[0]
-        .as_str()
-        .and_then(|lsn| lsn.parse().ok())
-        .unwrap_or_default()
 }
 
 /// Holds the two accounts of one table against each other. The log may lack a beginning that its snapshot holds:

@@ -43,6 +43,7 @@ async fn prove_a_large_transaction_passes_in_bounded_memory() {
         (count("orders").await == 100).then_some(())
     })
     .await;
+    let before = worker.rss_kib().expect("a running process has a size");
     execute(&from, &shop::large_transaction(rows, 1_000)).await;
     let expected = i64::try_from(rows).expect("a row count fits") + 100;
     let arrived = wait::within(Duration::from_secs(540), async || {
@@ -52,7 +53,8 @@ async fn prove_a_large_transaction_passes_in_bounded_memory() {
     .await;
     let peak = worker.peak_rss_kib().expect("a running process has a size");
     eprintln!(
-        "{rows} rows in one transaction, peak RSS {} MiB",
+        "{rows} rows in one transaction: RSS {} MiB before, {} MiB at its peak",
+        before / 1024,
         peak / 1024
     );
     assert!(

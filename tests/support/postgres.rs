@@ -155,11 +155,6 @@ impl Postgres {
         self.folder.path().join("data")
     }
 
-    /// The folder of `psql`, `pg_recvlogical` and the server.
-    pub fn programs(&self) -> &Path {
-        &self.programs
-    }
-
     fn options(&self, database: &str) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
@@ -282,6 +277,7 @@ fn copy_template(programs: &Path, to: &Path) {
     );
 }
 
+#[cfg(test)]
 mod tests {
     use super::Postgres;
 

@@ -182,12 +182,12 @@ impl Load {
     }
 
     /// Lets each writer finish its transaction.
-    pub async fn stop(self) -> u64 {
+    pub async fn stop(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        for writer in self.writers {
+        for writer in std::mem::take(&mut self.writers) {
             writer.await.expect("a writer ends by itself");
         }
-        self.transactions.load(Ordering::Relaxed)
+        self.transactions()
     }
 }
 
