@@ -3,4 +3,5 @@
 mod every_type;
 mod postgres_source;
 mod postgres_types;
+mod private_server;
 mod sql_sink;
