@@ -193,8 +193,11 @@ async fn snapshot(server: &Postgres, rows: u64, figures: &mut Run) {
         "truncate rows; drop publication if exists tapline_stream",
     )
     .await;
-    execute(&url, &format!("insert into rows select {VALUES} from generate_series(1, {rows}) g"))
-        .await;
+    execute(
+        &url,
+        &format!("insert into rows select {VALUES} from generate_series(1, {rows}) g"),
+    )
+    .await;
     execute(&url, "vacuum analyze rows").await;
     let began = Instant::now();
     let status = Command::new("psql")

@@ -147,6 +147,7 @@ impl Reader<'_> {
             let pending = self.decoder.has_rows() && !self.decoder.in_transaction();
             let room = self.in_flight() < IN_FLIGHT;
             if flowing || (pending && !room) {
+                self.frames.stay_away()?;
                 sleep(COALESCE).await;
                 if let Some(filled) = self.frames.fill().now_or_never() {
                     flowing = self.heard(filled?);

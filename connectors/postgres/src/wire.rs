@@ -12,6 +12,7 @@ mod authentication;
 mod buffer;
 mod connection;
 mod copy;
+mod halves;
 mod login;
 mod replication;
 mod socket;

@@ -132,7 +132,7 @@ impl Connection {
     pub async fn start_replication(mut self, doing: &str, sql: &str) -> Result<Replication> {
         self.buffer.reserve(RECEIVE_BYTES);
         self.begin_copy(doing, sql, b'W').await?;
-        Ok(Replication::new(self.socket, self.buffer))
+        Replication::new(self.socket, self.buffer)
     }
 
     /// Says goodbye; a server that is gone needs none.

@@ -1,7 +1,12 @@
 //! The replication sub-protocol: frames in, standby status out, each half on its own so that status goes out while the
 //! reading half waits for room downstream.
 
-use super::{buffer::ReceiveBuffer, connection::closed, socket::Socket};
+use super::{
+    buffer::ReceiveBuffer,
+    connection::closed,
+    halves::{ReadSide, WriteSide, halves},
+    socket::Socket,
+};
 use crate::{
     error::{ServerError, disconnected, protocol},
     lsn::Lsn,
@@ -10,10 +15,7 @@ use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tapline_sdk::Result;
-use tokio::{
-    io::{AsyncWriteExt, ReadHalf, WriteHalf, split},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 /// Between 1970 and 2000, the server's epoch.
 const EPOCH_SECONDS: u64 = 946_684_800;
@@ -30,12 +32,13 @@ pub struct Replication {
 }
 
 impl Replication {
-    pub(super) fn new(socket: Socket, buffer: ReceiveBuffer) -> Self {
-        let (reader, writer) = split(socket);
-        Self {
+    pub(super) fn new(socket: Socket, buffer: ReceiveBuffer) -> Result<Self> {
+        let (reader, writer) = halves(socket)
+            .map_err(|error| disconnected("cannot take the replication socket apart", error))?;
+        Ok(Self {
             frames: Frames { reader, buffer },
             status: StatusWriter { writer },
-        }
+        })
     }
 }
 
@@ -62,7 +65,7 @@ pub enum Frame<'a> {
 
 /// The reading half.
 pub struct Frames {
-    reader: ReadHalf<Socket>,
+    reader: ReadSide,
     buffer: ReceiveBuffer,
 }
 
@@ -104,6 +107,15 @@ impl Frames {
         self.buffer.consume(bytes);
     }
 
+    /// While data flows and the reader stays away, what arrives is to wake nobody.
+    ///
+    /// # Errors
+    /// If the runtime cannot give the socket back.
+    pub fn stay_away(&mut self) -> Result<()> {
+        let broken = |error| disconnected("cannot take the socket off the watch", error);
+        self.reader.unwatch().map_err(broken)
+    }
+
     /// Reads what is there and returns how many bytes came. Cancelling it loses nothing.
     ///
     /// # Errors
@@ -137,7 +149,7 @@ fn frame(body: &[u8]) -> Option<Frame<'_>> {
 
 /// The writing half.
 pub struct StatusWriter {
-    writer: WriteHalf<Socket>,
+    writer: WriteSide,
 }
 
 impl StatusWriter {
@@ -173,7 +185,8 @@ impl StatusWriter {
     async fn write(&mut self, message: &[u8]) -> Result<()> {
         let broken = |error| disconnected("cannot tell the server our position", error);
         self.writer.write_all(message).await.map_err(broken)?;
-        self.writer.flush().await.map_err(broken)
+        self.writer.flush().await.map_err(broken)?;
+        self.writer.unwatch().map_err(broken)
     }
 }
 
