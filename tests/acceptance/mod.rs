@@ -1,5 +1,6 @@
 //! What a user relies on, through the real binary and real servers.
 
+mod error_catalogue;
 mod every_type;
 mod postgres_source;
 mod postgres_types;
