@@ -14,19 +14,19 @@ macro_rules! questions {
     () => {
         /// Class, keys and aliases.
         fn info(&self) -> &'static Info;
-        /// See [`Connector::validate`].
+        /// See [`tapline_sdk::Connector::validate`].
         fn validate(&self, config: &Config) -> Vec<Issue>;
-        /// See [`Connector::probe`].
+        /// See [`tapline_sdk::Connector::probe`].
         fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>>;
-        /// See [`Connector::task_configs`].
+        /// See [`tapline_sdk::Connector::task_configs`].
         fn task_configs(&self, config: &Config, tasks_max: u32) -> Vec<TaskConfig>;
-        /// See [`Connector::alter_offsets`].
+        /// See [`tapline_sdk::Connector::alter_offsets`].
         fn alter_offsets<'a>(
             &'a self,
             config: &'a Config,
             to: &'a [(Position, Option<Position>)],
         ) -> BoxFuture<'a, Result<bool>>;
-        /// See [`Connector::purge`].
+        /// See [`tapline_sdk::Connector::purge`].
         fn purge<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Result<()>>;
     };
 }
@@ -62,14 +62,14 @@ macro_rules! answers {
 /// A source connector, erased.
 pub trait SourcePlugin: Send + Sync {
     questions!();
-    /// See [`Connector::connect`].
+    /// See [`tapline_sdk::Connector::connect`].
     fn connect(&self, config: Config) -> BoxFuture<'static, Result<Box<dyn DynSource>>>;
 }
 
 /// A sink connector, erased.
 pub trait SinkPlugin: Send + Sync {
     questions!();
-    /// See [`Connector::connect`].
+    /// See [`tapline_sdk::Connector::connect`].
     fn connect(&self, config: Config) -> BoxFuture<'static, Result<Box<dyn DynSink>>>;
     /// See [`Sink::positions`].
     fn positions<'a>(

@@ -74,7 +74,8 @@ impl Worker {
         .await
     }
 
-    /// Makes a source read these tables again (all that it has read, if empty), keeping its place in the stream.
+    /// Makes a source read these tables again, keeping its place in the stream. Without tables it reads all again and
+    /// gives up its place: what the stream brings twice then, the fresh tables already hold, and the source skips it.
     ///
     /// # Errors
     /// There is no such connector, or it has not read such a table.
@@ -90,10 +91,16 @@ impl Worker {
             );
         }
         let stored = self.shared.sources.offsets.read(connector).await?;
-        let known: BTreeMap<String, Position> = stored
-            .into_iter()
-            .filter_map(|(partition, _)| Some((table_of(&partition)?, partition)))
-            .collect();
+        // Everything anew: the place in the stream is given up, too, so that this also mends a slot that is ahead or gone.
+        let mut entries: Vec<(Position, Option<Position>)> = Vec::new();
+        let mut known: BTreeMap<String, Position> = BTreeMap::new();
+        for (partition, _) in stored {
+            match table_of(&partition) {
+                Some(table) => _ = known.insert(table, partition),
+                None if tables.is_empty() => entries.push((partition, None)),
+                None => {}
+            }
+        }
         if let Some(unknown) = tables.iter().find(|table| !known.contains_key(*table)) {
             let known: Vec<&str> = known.keys().map(String::as_str).collect();
             return Err(
@@ -105,9 +112,7 @@ impl Worker {
         let wanted = known
             .into_iter()
             .filter(|(table, _)| tables.is_empty() || tables.contains(table));
-        let entries: Vec<_> = wanted
-            .map(|(_, partition)| (partition, Some(again())))
-            .collect();
+        entries.extend(wanted.map(|(_, partition)| (partition, Some(again()))));
         self.start_again(running, async || {
             self.alter_stored(connector, entries).await
         })
@@ -130,7 +135,7 @@ impl Worker {
                 plugin
                     .alter_offsets(&running.resolved.config, &pairs)
                     .await?;
-                self.shared.sources.offsets.alter(name, pairs).await
+                self.alter_stored(name, pairs).await
             }
             // The target first: were the group's position changed alone, the target's would still be the truth (I4).
             Plugin::Sink(plugin) => {

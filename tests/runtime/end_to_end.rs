@@ -200,3 +200,34 @@ async fn a_lost_target_is_waited_for_and_a_damaged_table_is_read_again() {
     assert_eq!(stream.len(), TABLES.len() + 1, "{stream:?}");
     run.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_ran_ahead_fails_the_source_and_resnapshot_mends_it() {
+    let (from, to) = (Postgres::start().await, Postgres::start().await);
+    let folder = TempDir::new().expect("a folder");
+    shop::create(&from.url("postgres"), 50).await;
+    from.execute("insert into carts select md5('1')::uuid, '{}', '1 day'")
+        .await;
+    let run = Run::start(folder.path()).await;
+    run.worker.apply(specs(&from, &to)).await.expect("applied");
+    equal(&from, &to, &run).await;
+    run.stop().await;
+
+    from.execute("delete from customers where id % 2 = 0; update orders set note = 'unseen'")
+        .await;
+    from.execute("select pg_replication_slot_advance('tapline_shop', pg_current_wal_lsn())")
+        .await;
+    let run = Run::start(folder.path()).await;
+    run.worker.apply(specs(&from, &to)).await.expect("applied");
+    state(&run, "shop.source", State::Failed).await;
+    let shown = format!("{:?}", run.worker.status());
+    assert!(shown.contains("TL0304"), "{shown}");
+
+    run.worker
+        .resnapshot("shop.source", &[])
+        .await
+        .expect("asked for");
+    from.execute("update customers set email = 'after'").await;
+    equal(&from, &to, &run).await;
+    run.stop().await;
+}

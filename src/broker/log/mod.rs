@@ -389,7 +389,7 @@ impl Log {
         found.unwrap_or_default()
     }
 
-    /// Checks a commit as [`check`] does, against this log.
+    /// Checks a commit as `check` does, against this log.
     pub fn check(&self, commit: super::Commit) -> Result<CheckedCommit, Error> {
         check(&self.shared, commit)
     }

@@ -28,7 +28,7 @@ impl<'a> CopyOut<'a> {
     }
 
     /// Hands whole rows that are in the buffer to `take`: a count of fields, and a length and a value of each, as
-    /// [`fields`](crate::tuple::copy_fields) reads them, with whether it is the last row of all. `Ok(false)` after
+    /// [`TupleSpans`](crate::types::TupleSpans) reads them, with whether it is the last row of all. `Ok(false)` after
     /// the last one; `take` returns whether to go on, so that a full batch can be sent in between.
     ///
     /// # Errors
