@@ -13,7 +13,6 @@ test: setup
 # The long proofs in full: 200 kills, 2,000 power cuts, Kafka's own tools over our segments. The names below are those of
 # all tests that know TAPLINE_PROVE.
 prove: setup
-	scripts/setup kafka
 	cargo build --release --workspace --locked
 	TAPLINE_PROVE=1 cargo test --release --workspace --locked -- --nocapture --test-threads=1 \
 		prove broker::tests:: kafka:: restarts:: avro::tests:: large_batches
