@@ -333,6 +333,11 @@ async fn a_stop_drains_what_was_sent_and_finishes_the_batch_at_hand() {
     let bench = Bench::new().await;
     bench.apply(vec![source("drain"), sink("drain")]).await;
     script.acts.lock().extend([Act::Hold]);
+    script.count_to(20);
+    until("a put is held", || async {
+        (!script.target.lock().puts.is_empty()).then_some(())
+    })
+    .await;
     bench.log.hold("source-");
     script.count_to(40);
     until("all is sent", || async {
@@ -342,10 +347,6 @@ async fn a_stop_drains_what_was_sent_and_finishes_the_batch_at_hand() {
     let log = bench.log.clone();
     let release = async {
         log.release();
-        until("a put is held", || async {
-            (!script.target.lock().puts.is_empty()).then_some(())
-        })
-        .await;
         script.go.notify_one();
     };
     let (bench, ()) = tokio::join!(bench.again(), release);
