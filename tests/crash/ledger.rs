@@ -116,20 +116,34 @@ fn value_of(tuple: &str, column: &str) -> String {
     }
 }
 
-/// What the log holds of a table's changes, read through the running worker; snapshot rows and tombstones apart.
-/// Also checks what must hold of every log: offsets without gap, commit order.
-pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
+/// What the log holds of one table.
+#[derive(Default)]
+pub struct Logged {
+    /// Its streamed changes.
+    pub changes: Vec<Change>,
+    /// The consistent point of its last snapshot, as its rows tell; 0 if no row was read.
+    pub consistent: u64,
+}
+
+/// Reads a table's topic through the running worker, tombstones left out. Also checks what must hold of every log:
+/// offsets without gap, commit order.
+pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Logged {
     let (text, fine) = worker.command(&["consume", topic, "--from", "0"]);
     assert!(fine, "{text}");
-    let mut changes = Vec::new();
+    let mut logged = Logged::default();
     let mut last_commit = 0;
     for (number, line) in text.lines().enumerate() {
         let record: Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
         assert_eq!(record["offset"], number, "a gap in {topic}: {line}");
         let value = &record["value"];
-        let streamed = matches!(value["source"]["snapshot"].as_str(), None | Some("false"));
-        if value.is_null() || !streamed {
+        if value.is_null() {
+            continue;
+        }
+        if !matches!(value["source"]["snapshot"].as_str(), None | Some("false")) {
+            let lsn = value["source"]["lsn"].as_u64();
+            let lsn = lsn.expect("a snapshot row has its consistent point");
+            logged.consistent = logged.consistent.max(lsn);
             continue;
         }
         let commit = record["transaction"]["id"]
@@ -162,31 +176,24 @@ pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
         } else {
             key.join("/")
         };
-        changes.push(Change { xid, op, key });
+        logged.changes.push(Change { xid, op, key });
     }
-    changes
+    logged
 }
 
-/// Holds the two accounts of one table against each other. The log may lack a beginning that its snapshot holds:
-/// transactions that ended before `snapshot_done`.
+/// Holds the two accounts of one table against each other: the log has the changes of exactly the transactions that
+/// ended after the consistent point of the snapshot.
 pub fn compare(
     table: &str,
     committed: &[(Change, u64)],
     logged: &[Change],
-    snapshot_done: u64,
+    consistent: u64,
 ) -> String {
-    let Some(skipped) = committed.len().checked_sub(logged.len()) else {
+    let skipped = committed.partition_point(|(_, end)| *end <= consistent);
+    let (ours, theirs) = (logged.len(), committed.len() - skipped);
+    if ours != theirs {
         return format!(
-            "{table}: {} changes committed, {} in the log: some twice\n",
-            committed.len(),
-            logged.len()
-        );
-    };
-    if let Some((change, end)) = committed[..skipped].last()
-        && *end > snapshot_done
-    {
-        return format!(
-            "{table}: {skipped} changes lost, up to {change:?} of the commit at {end}\n"
+            "{table}: {theirs} changes committed after {consistent}, {ours} in the log\n"
         );
     }
     let pairs = committed[skipped..].iter().zip(logged).enumerate();

@@ -4,14 +4,9 @@ use crate::support::{
     compare::differences,
     postgres::Postgres,
     shop::{self, Load, TABLES},
-    wait::{DEADLINE, until},
+    wait::{DEADLINE, until, within},
 };
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tapline::{
     broker::{self, Embedded},
     plugins::Plugins,
@@ -100,21 +95,34 @@ fn specs(from: &Postgres, to: &Postgres) -> Vec<ConnectorSpec> {
 /// Waits until both are equal; says what differs and what the tasks do if they never are.
 async fn equal(from: &Postgres, to: &Postgres, run: &Run) {
     let (source, target) = (from.url("postgres"), to.url("postgres"));
-    let end = Instant::now() + DEADLINE;
-    loop {
-        let found = differences(&source, &target, &TABLES).await;
-        if found.is_empty() {
-            return;
-        }
-        let status = serde_json::to_string_pretty(&run.worker.status()).expect("JSON");
-        let failed = run
-            .worker
-            .status()
+    let mut found = String::new();
+    let reached = within(DEADLINE, async || {
+        found = differences(&source, &target, &TABLES).await;
+        let failed = run.worker.status().into_iter();
+        let failed = failed.filter(|one| one.state == State::Failed).count();
+        assert_eq!(failed, 0, "{found}\n{}", described(run));
+        found.is_empty().then_some(())
+    })
+    .await;
+    assert!(reached.is_some(), "{found}\n{}", described(run));
+}
+
+fn described(run: &Run) -> String {
+    serde_json::to_string_pretty(&run.worker.status()).expect("JSON")
+}
+
+/// Waits until the tasks have done some work since this run began.
+async fn works(run: &Run) {
+    until("500 records are delivered", || async {
+        let status = run.worker.status();
+        let gauges = status
             .iter()
-            .any(|one| one.state == State::Failed);
-        assert!(!failed && Instant::now() < end, "{found}\n{status}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+            .flat_map(|one| &one.tasks)
+            .map(|task| &task.gauges);
+        let delivered: u64 = gauges.map(|gauges| gauges.records_delivered).sum();
+        (delivered >= 500).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,17 +138,17 @@ async fn a_replica_equals_its_source_after_snapshot_stream_stop_and_crash() {
     run.worker.apply(specs(&from, &to)).await.expect("applied");
     equal(&from, &to, &run).await;
     let load = Load::start(&from.url("postgres"), 2, 7, Duration::from_millis(2));
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    works(&run).await;
     run.stop().await;
 
     let run = Run::start(folder.path()).await;
     run.worker.apply(specs(&from, &to)).await.expect("applied");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    works(&run).await;
     run.drop_all().await;
 
     let run = Run::start(folder.path()).await;
     run.worker.apply(specs(&from, &to)).await.expect("applied");
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    works(&run).await;
     let transactions = load.stop().await;
     equal(&from, &to, &run).await;
     let page = run.worker.metrics().render();

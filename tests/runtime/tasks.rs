@@ -4,7 +4,7 @@ use super::{
     memory::Memory,
     script::{self, Act, Script, Trouble},
 };
-use crate::support::wait::until;
+use crate::support::wait::{stays, until};
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -149,11 +149,13 @@ async fn a_source_learns_of_a_commit_only_when_it_is_durable() {
         (bench.status("in").tasks[0].gauges.records_in == 50).then_some(())
     })
     .await;
-    // Everything that could tell too early has had its time.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(script.levels.lock().last(), Some(&1));
-    assert_eq!(bench.status("in").tasks[0].gauges.records_log, 1);
-    assert_eq!(bench.log.end("t"), 1);
+    let early = Duration::from_millis(300);
+    stays("nobody learns of a held commit", early, async || {
+        script.levels.lock().last() == Some(&1)
+            && bench.status("in").tasks[0].gauges.records_log == 1
+            && bench.log.end("t") == 1
+    })
+    .await;
     bench.log.release();
     until("the last level", || async {
         (script.levels.lock().last() == Some(&50)).then_some(())

@@ -29,6 +29,41 @@ pub async fn within<T>(time: Duration, mut condition: impl AsyncFnMut() -> Optio
     }
 }
 
+/// What [`while_moving`] found at one look.
+pub enum Look<T> {
+    /// It is there.
+    Found(T),
+    /// Not yet; a number that changes as long as something happens.
+    At(u64),
+}
+
+/// Looks until `condition` gives something, however long that takes: `None` only once its number has stood still for
+/// [`DEADLINE`].
+pub async fn while_moving<T>(mut condition: impl AsyncFnMut() -> Look<T>) -> Option<T> {
+    let mut moved = (Instant::now(), None);
+    loop {
+        match condition().await {
+            Look::Found(found) => return Some(found),
+            Look::At(at) if moved.1 != Some(at) => moved = (Instant::now(), Some(at)),
+            Look::At(_) if moved.0.elapsed() > DEADLINE => return None,
+            Look::At(_) => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Looks for so long and finds `condition` true each time: for what must not happen.
+///
+/// # Panics
+/// When it no longer is, naming `what`.
+pub async fn stays(what: &str, time: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        assert!(condition().await, "no longer true: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// As [`until`], for threads without a runtime.
 ///
 /// # Panics

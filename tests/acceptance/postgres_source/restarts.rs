@@ -398,6 +398,11 @@ async fn only_what_is_durable_is_confirmed_and_an_idle_position_is_stored_first(
             .parse::<tapline_postgres::lsn::Lsn>()
             .expect("an LSN")
     };
+    let replied = async || {
+        server
+            .rows("select reply_time::text from pg_stat_replication")
+            .await
+    };
     let stored = || {
         log.offset("lsn")
             .and_then(|lsn| lsn.parse::<tapline_postgres::lsn::Lsn>().ok())
@@ -405,7 +410,14 @@ async fn only_what_is_durable_is_confirmed_and_an_idle_position_is_stored_first(
     log.hold();
     let before = confirmed().await;
     server.execute("insert into t values (1)").await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // Two more status messages: the first may have been on its way before the row came.
+    for _ in 0..2 {
+        let heard = replied().await;
+        wait::until("a status message", async || {
+            (replied().await != heard).then_some(())
+        })
+        .await;
+    }
     assert_eq!(
         confirmed().await,
         before,
