@@ -1,7 +1,7 @@
 //! Records to key, value and header bytes, for a source task.
 
 use super::{
-    avro::{EncodePlan, Output, schema_text},
+    avro::{EncodePlan, Output, Placeholder, schema_text},
     headers::{self, BARRIER, TRANSACTION, UNAVAILABLE},
 };
 use crate::registry::Registry;
@@ -22,6 +22,7 @@ const RETAINED_BYTES_MAX: usize = 4 << 20;
 /// Encodes the batches of one source task.
 pub struct Encoder {
     registry: Arc<Registry>,
+    placeholder: Placeholder,
     /// By the schema's address: it cannot be another's, because the entry holds the schema.
     known: HashMap<usize, Known>,
 }
@@ -90,8 +91,16 @@ impl Encoder {
     pub fn new(registry: Arc<Registry>) -> Self {
         Self {
             registry,
+            placeholder: Placeholder::default(),
             known: HashMap::new(),
         }
+    }
+
+    /// The same, with another placeholder for values that the source's system did not send.
+    #[must_use]
+    pub fn with_placeholder(mut self, placeholder: Placeholder) -> Self {
+        self.placeholder = placeholder;
+        self
     }
 
     /// Compiles and registers whatever this batch uses for the first time, in one commit that is durable on return,
@@ -198,8 +207,8 @@ impl Encoder {
                 known.uses.push((topic, role));
                 continue;
             }
-            let plan =
-                EncodePlan::compile(&schema).map_err(|reason| unwritable(&topic, &reason))?;
+            let plan = EncodePlan::compile(&schema, &self.placeholder)
+                .map_err(|reason| unwritable(&topic, &reason))?;
             let bound = Arc::new(Bound {
                 schema: Arc::clone(&schema),
                 plan,

@@ -21,6 +21,7 @@ pub mod json;
 #[cfg(test)]
 mod tests;
 
+pub use avro::{PLACEHOLDER, Placeholder};
 pub use decoder::{Decoder, Pushed, RawRecord};
 pub use encoder::{Encoded, Encoder, Prepared};
 pub use headers::{BARRIER, TRANSACTION, UNAVAILABLE, unavailable_fields};

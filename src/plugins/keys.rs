@@ -1,5 +1,6 @@
 //! The runtime's own keys: what every connector's settings may hold, with Kafka Connect's names and meanings.
 
+use crate::converter::{PLACEHOLDER as PLACEHOLDER_TEXT, Placeholder};
 use std::time::Duration;
 use tapline_sdk::{Definition, Key};
 
@@ -54,6 +55,13 @@ pub const COMPRESSION: Key<String> = Key::required(
     "how a source's batches are compressed: lz4, zstd or none",
 )
 .or("lz4");
+/// `unavailable.value.placeholder`.
+pub const PLACEHOLDER: Key<Placeholder> = Key::required(
+    "unavailable.value.placeholder",
+    GENERAL,
+    "what a source's converter writes for a large value that did not change; bytes in hexadecimal after `hex:`",
+)
+.or(PLACEHOLDER_TEXT);
 /// `topics`.
 pub const TOPICS_LIST: Key<Vec<String>> =
     Key::required("topics", TOPICS, "the topics that a sink reads").optional();
@@ -126,7 +134,7 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 18] = [
+pub const ALL: [Definition; 19] = [
     NAME.definition,
     CLASS.definition,
     TASKS_MAX.definition,
@@ -135,6 +143,7 @@ pub const ALL: [Definition; 18] = [
     KEY_CONVERTER.definition,
     VALUE_CONVERTER.definition,
     COMPRESSION.definition,
+    PLACEHOLDER.definition,
     TOPICS_LIST.definition,
     TOPICS_REGEX.definition,
     TOPICS_OF.definition,

@@ -12,7 +12,7 @@ use crate::{
         batch::{BatchBuilder, BatchError, Compression},
         partitioner,
     },
-    converter::{Encoded, Encoder},
+    converter::{Encoded, Encoder, Placeholder},
     policy::{Failure, Phase},
     state::OffsetClaim,
     task::{Attempt, now_ms},
@@ -39,6 +39,7 @@ pub(super) struct Settings {
     pub(super) chain: Chain,
     pub(super) compression: Compression,
     pub(super) partitions: u32,
+    pub(super) placeholder: Placeholder,
 }
 
 /// The stage with what it keeps from batch to batch.
@@ -62,7 +63,8 @@ impl Stage {
         Ok(Self {
             writer,
             claim,
-            encoder: Encoder::new(Arc::clone(&task.shared.registry)),
+            encoder: Encoder::new(Arc::clone(&task.shared.registry))
+                .with_placeholder(settings.placeholder),
             chain: settings.chain,
             topics: Topics::new(
                 Arc::clone(&task.shared.log),

@@ -125,6 +125,7 @@ impl SourceTask {
                 _ => Compression::Lz4,
             },
             partitions: framework.get(&keys::PARTITIONS).map_err(refused)?,
+            placeholder: framework.get(&keys::PLACEHOLDER).map_err(refused)?,
         })
     }
 }

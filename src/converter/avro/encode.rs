@@ -6,7 +6,7 @@
 
 use super::{
     from_connect::{default_of, is_text_key},
-    placeholder,
+    placeholder::Placeholder,
     varint::{put_len, put_long},
 };
 use std::sync::Arc;
@@ -81,11 +81,11 @@ pub struct Output {
 type Outcome = Result<(), Box<RecordError>>;
 
 impl EncodePlan {
-    /// Compiles a schema.
+    /// Compiles a schema. The placeholder stands for values that the source's system did not send.
     ///
     /// # Errors
     /// It is too large.
-    pub fn compile(schema: &Schema) -> Result<Self, String> {
+    pub fn compile(schema: &Schema, placeholder: &Placeholder) -> Result<Self, String> {
         let mut compiler = Compiler {
             plan: Self {
                 steps: Vec::new(),
@@ -100,7 +100,7 @@ impl EncodePlan {
             compiler.set_kind(at, kind);
             at += 1;
         }
-        compiler.extras();
+        compiler.extras(placeholder);
         Ok(compiler.plan)
     }
 
@@ -366,7 +366,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Encodes defaults and placeholders once. Later steps first: a struct's placeholder is made of its fields'.
-    fn extras(&mut self) {
+    fn extras(&mut self, placeholder: &Placeholder) {
         for (at, (schema, nameable)) in self.pending.iter().enumerate().rev() {
             let encoded = |datum: Option<(&Arena, Cell)>| {
                 let (arena, cell) = datum?;
@@ -378,7 +378,7 @@ impl<'a> Compiler<'a> {
             let default = default_of(schema).filter(|_| !schema.optional);
             let default = encoded(default.map(|datum| (datum.arena(), datum.cell())));
             let mut arena = Arena::default();
-            let cell = nameable.then(|| placeholder::cell(schema, &mut arena));
+            let cell = nameable.then(|| placeholder.cell(schema, &mut arena));
             let unavailable = encoded(cell.map(|cell| (&arena, cell)));
             if let Some(extra) = self.plan.extras.get_mut(at) {
                 extra.default = default;

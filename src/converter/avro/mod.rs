@@ -18,7 +18,7 @@ mod varint;
 
 pub use decode::{DecodePlan, Scratch};
 pub use encode::{EncodePlan, Output};
-pub use placeholder::TEXT as PLACEHOLDER;
+pub use placeholder::{Placeholder, TEXT as PLACEHOLDER};
 
 use std::sync::Arc;
 use tapline_sdk::Schema;

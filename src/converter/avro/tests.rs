@@ -8,13 +8,14 @@
 use super::{
     EncodePlan, Output, Reader, Scratch, from_connect,
     node::Node,
-    placeholder, schema_text,
+    placeholder::{self, Placeholder},
+    schema_text,
     varint::{put_long, take_long},
 };
 use apache_avro::{Schema as Apache, reader::datum::GenericDatumReader, types::Value as Oracle};
 use proptest::prelude::*;
 use std::sync::Arc;
-use tapline_sdk::{Arena, Cell, Datum, Field, Schema, SchemaBuilder, Type, Value};
+use tapline_sdk::{Arena, Cell, ConfigValue, Datum, Field, Schema, SchemaBuilder, Type, Value};
 
 const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 
@@ -234,7 +235,7 @@ fn assert_same(schema: &Schema, ours: Value<'_>, oracle: &Oracle) {
 
 fn encode(schema: &Schema, arena: &Arena, cell: Cell) -> Vec<u8> {
     let mut out = Output::default();
-    EncodePlan::compile(schema)
+    EncodePlan::compile(schema, &Placeholder::default())
         .unwrap()
         .encode(arena, cell, &mut out)
         .unwrap();
@@ -587,7 +588,7 @@ fn null_stays_null_beside_a_default_and_becomes_it_where_a_value_is_required() {
     assert_eq!(bytes, [2, 2, b'd']);
     let strict = Schema::structure(vec![field("r", Schema::string())]).build();
     let cell = arena.block(1).structure();
-    let error = EncodePlan::compile(&strict)
+    let error = EncodePlan::compile(&strict, &Placeholder::default())
         .unwrap()
         .encode(&arena, cell, &mut Output::default())
         .unwrap_err();
@@ -600,7 +601,7 @@ fn null_stays_null_beside_a_default_and_becomes_it_where_a_value_is_required() {
 #[test]
 fn a_value_that_does_not_fit_names_its_field() {
     let schema = Schema::structure(vec![field("level", Schema::of(Type::Int16).build())]).build();
-    let plan = EncodePlan::compile(&schema).unwrap();
+    let plan = EncodePlan::compile(&schema, &Placeholder::default()).unwrap();
     let mut arena = Arena::default();
     for wrong in [Cell::Int(40_000), Cell::Bool(true)] {
         let cell = arena.block_of(&[wrong]).structure();
@@ -615,11 +616,15 @@ fn a_value_that_does_not_fit_names_its_field() {
 
 /// What stands in the log for an unavailable field of this schema.
 fn placeholder_of(schema: Arc<Schema>) -> String {
+    written(&Placeholder::default(), schema)
+}
+
+fn written(placeholder: &Placeholder, schema: Arc<Schema>) -> String {
     let outer = Schema::structure(vec![field("f", schema)]).build();
     let mut arena = Arena::default();
     let cell = arena.block_of(&[Cell::Unavailable]).structure();
     let mut out = Output::default();
-    EncodePlan::compile(&outer)
+    EncodePlan::compile(&outer, placeholder)
         .unwrap()
         .encode(&arena, cell, &mut out)
         .unwrap();
@@ -714,11 +719,34 @@ fn unavailable_values_are_debeziums_placeholders_or_null_or_zero() {
 }
 
 #[test]
+fn the_placeholder_is_what_the_settings_say() {
+    let of = |text| Placeholder::parse(text).expect("a good placeholder");
+    let text = Schema::of(Type::Text).build();
+    let bytes = Schema::of(Type::Bytes).build();
+    let uuids = Schema::of(Type::Text).name("io.debezium.data.Uuid").build();
+    let longs = Schema::of(Type::Array(Schema::of(Type::Int64).build())).build();
+    let uuids = Schema::of(Type::Array(uuids)).build();
+    assert_eq!(written(&of("same"), Arc::clone(&text)), "Text(\"same\")");
+    // Python: uuid.UUID(bytes=hashlib.md5(b"same").digest(), version=3)
+    assert_eq!(
+        written(&of("same"), uuids),
+        "[Text(\"51037a4a-3773-3f52-8873-2586d3aaa316\")]"
+    );
+    let raw = of("hex:41ff");
+    assert_eq!(written(&raw, text), "Text(\"A\u{fffd}\")");
+    assert_eq!(written(&raw, bytes), "Bytes([65, 255])");
+    assert_eq!(written(&raw, longs), "[Int(65), Int(-1)]");
+    for bad in ["hex:4", "hex:zz"] {
+        Placeholder::parse(bad).expect_err("no hexadecimal bytes");
+    }
+}
+
+#[test]
 fn an_unavailable_value_that_no_path_can_name_is_refused() {
     let schema = Schema::of(Type::Array(Schema::string())).build();
     let mut arena = Arena::default();
     let cell = arena.block_of(&[Cell::Unavailable]).array();
-    let plan = EncodePlan::compile(&schema).unwrap();
+    let plan = EncodePlan::compile(&schema, &Placeholder::default()).unwrap();
     assert!(plan.encode(&arena, cell, &mut Output::default()).is_err());
     assert!(
         plan.encode(&arena, Cell::Unavailable, &mut Output::default())

@@ -107,8 +107,6 @@ keys! {
         "types whose fields tell the column's type").optional();
     EXTENDED_HEADERS: bool = Key::required("extended.headers.enabled", EVENTS,
         "records carry __debezium.context headers").or("false");
-    PLACEHOLDER: String = Key::required("unavailable.value.placeholder", EVENTS,
-        "what converters write for a large value that did not change").or("__debezium_unavailable_value");
     HEARTBEAT: Off = Key::required("heartbeat.interval.ms", STREAM,
         "heartbeats are not built; an idle slot advances without them").or("0");
     TRANSACTION_METADATA: Off = Key::required("provide.transaction.metadata", EVENTS,
