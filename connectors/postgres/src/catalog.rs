@@ -9,6 +9,7 @@ use crate::{
     types::TypeCatalog,
     wire::{Connection, Endpoint, Reply, Session},
 };
+use hashbrown::HashMap;
 use std::sync::Arc;
 use tapline_sdk::{Error, ErrorKind, Result};
 
@@ -18,6 +19,16 @@ pub struct Catalog {
     connection: Option<Connection>,
     mapping: Arc<MappingOptions>,
     types: TypeCatalog,
+    /// Whose each topic is: characters that Kafka forbids become `_`, so two tables could meet in one.
+    owners: HashMap<Arc<str>, Owner>,
+}
+
+/// A table by oid and name.
+#[derive(Clone, PartialEq, Eq)]
+struct Owner {
+    relid: u32,
+    schema: Arc<str>,
+    table: Arc<str>,
 }
 
 impl Catalog {
@@ -29,6 +40,7 @@ impl Catalog {
             connection: Some(connection),
             mapping,
             types: TypeCatalog::default(),
+            owners: HashMap::new(),
         }
     }
 
@@ -89,7 +101,7 @@ impl Catalog {
     /// Compiles the plan of a relation.
     ///
     /// # Errors
-    /// If the catalogue cannot be read or the options cannot be met.
+    /// If the catalogue cannot be read, the options cannot be met, or another table has the topic (TL0354).
     pub async fn plan(
         &mut self,
         relation: Relation,
@@ -98,7 +110,38 @@ impl Catalog {
         let meta = TableMeta::new(relation, catalog);
         let oids: Vec<u32> = meta.type_oids().collect();
         self.learn(&oids).await?;
-        TablePlan::new(&self.mapping, &meta, &self.types)
+        let plan = TablePlan::new(&self.mapping, &meta, &self.types)?;
+        let owner = Owner {
+            relid: meta.relation.relid,
+            schema: Arc::clone(&meta.relation.schema),
+            table: Arc::clone(&meta.relation.table),
+        };
+        self.claim(plan.topic(), owner).await?;
+        Ok(plan)
+    }
+
+    /// A topic is one table's. A table that was dropped or renamed since leaves it to the next.
+    async fn claim(&mut self, topic: &Arc<str>, owner: Owner) -> Result<()> {
+        let other = self
+            .owners
+            .get(topic)
+            .filter(|known| (&known.schema, &known.table) != (&owner.schema, &owner.table));
+        if let Some(other) = other.cloned()
+            && other.relid != owner.relid
+            && let Some(now) = self.table(other.relid).await?
+            && (&now.schema, &now.table) == (&other.schema, &other.table)
+        {
+            let context = format!(
+                "tables `{}.{}` and `{}.{}` would both write topic `{topic}`",
+                other.schema, other.table, owner.schema, owner.table
+            );
+            return Err(Error::config(context).code("TL0354").remedy(
+                "rename one of them, or leave it out with table.exclude.list: characters that Kafka does not allow \
+                 in a topic's name become `_`",
+            ));
+        }
+        self.owners.insert(Arc::clone(topic), owner);
+        Ok(())
     }
 
     /// Asks about an enum again, since a row has a label that it did not have; a label that it no longer has was

@@ -206,3 +206,43 @@ async fn probing_names_every_problem_with_its_remedy() {
     let fine = PostgresSource::probe(&Config::new(settings(&server, &[]))).await;
     assert_eq!(fine, []);
 }
+
+#[tokio::test]
+async fn two_tables_never_share_a_topic() {
+    let server = Postgres::start().await;
+    server
+        .execute(
+            "create table \"a b\" (id int primary key); create table a_b (id int primary key); \
+             insert into \"a b\" values (1); insert into a_b values (2)",
+        )
+        .await;
+    let log = Log::default();
+    let error = log.start(&settings(&server, &[])).end().await;
+    let error = error.expect_err("refused");
+    assert_eq!(error.code, Some("TL0354"), "{}", error.chain());
+    for part in ["`public.a b`", "`public.a_b`", "topic `shop.public.a_b`"] {
+        assert!(error.context.contains(part), "{}", error.context);
+    }
+    // A name is free again once its table is gone, also in the midst of the stream.
+    server.execute("drop table a_b").await;
+    let log = Log::default();
+    let run = log.start(&settings(&server, &[]));
+    wait::until("streaming", async || {
+        let phases = log.phases();
+        phases
+            .iter()
+            .any(|phase| phase == "streaming")
+            .then_some(())
+    })
+    .await;
+    server
+        .execute(
+            "drop table \"a b\"; create table a_b (id int primary key); \
+             alter publication tapline_shop add table a_b; insert into a_b values (3)",
+        )
+        .await;
+    log.until("the new table's row", |entries| entries.len() == 2)
+        .await;
+    assert_eq!(log.lines("shop.public.a_b"), ["r 1 1", "r 3 3"]);
+    run.stop().await.expect("stops");
+}
