@@ -104,14 +104,11 @@ pub(super) fn bad_batch(at: &TopicPartition, why: &str) -> Error {
 
 pub(super) fn too_large(at: &TopicPartition, bytes: usize, max: usize) -> Error {
     Error::config(format!(
-        "record batch of {bytes} bytes for topic `{}` is larger than its limit of {max}",
+        "record batch of {bytes} bytes for topic `{}` is larger than its limit, `max.message.bytes`={max}",
         at.topic
     ))
     .code("TL0211")
-    .remedy(format!(
-        "raise `max.message.bytes` of topic `{}`, or leave the large column out",
-        at.topic
-    ))
+    .remedy("raise `message.max.bytes` of the worker, or leave the large column out")
 }
 
 pub(super) fn out_of_range(at: &TopicPartition, offset: u64, start: u64, end: u64) -> Error {

@@ -108,8 +108,8 @@ pub fn check_usable(slot: &Slot, name: &str, database: &str) -> Result<()> {
         return Err(Error::fatal(format!("slot `{name}` is lost, {reason}; nothing was skipped"))
             .code("TL0305")
             .remedy(format!(
-                "drop it (`select pg_drop_replication_slot('{name}')`), forget the stored offset and start: the tables \
-                 are read anew; and raise max_slot_wal_keep_size"
+                "drop it (`select pg_drop_replication_slot('{name}')`) and run `tapline resnapshot` for this connector: \
+                 it makes a new slot and reads all tables anew; and raise max_slot_wal_keep_size"
             )));
     }
     Ok(())
@@ -126,8 +126,8 @@ pub fn check_position(slot: Option<&Slot>, name: &str, database: &str, stored: L
         ))
         .code("TL0303")
         .remedy(
-            "if the slot was dropped, changes since then cannot be read any more: forget the stored offset and start, \
-             and the tables are read anew",
+            "if the slot was dropped, changes since then cannot be read any more: run `tapline resnapshot` for this \
+             connector, which makes a new slot and reads all tables anew",
         ));
     };
     check_usable(slot, name, database)?;

@@ -268,7 +268,7 @@ fn explain(error: Error, settings: &Settings) -> Error {
             settings.slot
         ))
         .code("TL0305")
-        .remedy("drop the slot, forget the stored offset and start: the tables are read anew")
+        .remedy("drop the slot and run `tapline resnapshot` for this connector, which reads all tables anew")
         .because(error);
     }
     error

@@ -60,8 +60,8 @@ pub(super) async fn check_identity(
         ))
         .code("TL0307")
         .remedy(
-            "connect to the cluster that was captured; or, if this one replaces it, forget the stored offset and start: \
-             the tables are read anew",
+            "connect to the cluster that was captured; or, if this one replaces it, run `tapline resnapshot` for this \
+             connector, which reads all tables anew",
         ));
     }
     if stored.slot.as_ref() != settings.slot {
@@ -71,7 +71,7 @@ pub(super) async fn check_identity(
         ))
         .code("TL0303")
         .remedy(
-            "set slot.name back; or forget the stored offset and start: the tables are read anew",
+            "set slot.name back; or run `tapline resnapshot` for this connector, which reads all tables anew",
         ));
     }
     if stored.timeline == identity.timeline {
@@ -108,7 +108,7 @@ fn check_timeline(stored: &StreamOffset, current: u32, left: Option<Lsn>) -> Res
         stored.timeline
     ))
     .code("TL0308")
-    .remedy("forget the stored offset and start: the tables are read anew"))
+    .remedy("run `tapline resnapshot` for this connector, which reads all tables anew"))
 }
 
 #[cfg(test)]

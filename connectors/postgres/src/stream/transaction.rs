@@ -145,7 +145,7 @@ pub(super) fn lost(inside: &Inside, what: &str) -> Error {
         inside.commit, inside.ordinal, inside.row, inside.relation
     ))
     .code("TL0313")
-    .remedy("undo the change to the publication or its options; or `tapline resnapshot` re-reads the tables")
+    .remedy("undo the change to the publication or its options; or `tapline resnapshot` without tables re-reads all of them")
 }
 
 #[cfg(test)]

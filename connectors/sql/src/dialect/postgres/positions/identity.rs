@@ -24,8 +24,8 @@ pub(super) fn check(
         .find(|row| row.cluster_id == BY_OPERATOR)
         .or_else(|| here().find(is_mine));
     let remedy = format!(
-        "`tapline offsets set` for connector {} states where to go on; or empty the target and purge the connector's \
-         positions to begin anew",
+        "`tapline offsets set` for connector {} states where to go on; or empty the target and delete the \
+         connector's rows from the positions table to begin anew",
         context.connector
     );
     let refuse = |code, text: String| Err(Error::config(text).code(code).remedy(remedy.clone()));
