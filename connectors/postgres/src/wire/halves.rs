@@ -2,10 +2,10 @@
 //!
 //! The walsender sends every message by itself. A socket that the runtime watches wakes a thread for each of them, even
 //! while nobody wants to read: on two cores that is most of what reading costs. So a plain socket is off the watch
-//! until a read or a write finds that it must wait, and can be taken off again ([`ReadSide::unwatch`]). Under TLS it is
+//! until a read or a write finds that it must wait, and can be taken off again ([`Either::unwatch`]). Under TLS it is
 //! always watched: there the cipher is what costs. Owns no framing.
 
-use super::socket::Socket;
+use super::socket::{Either, Socket};
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream as Blunt},
@@ -18,20 +18,10 @@ use tokio::{
 };
 
 /// What is read.
-pub(super) enum ReadSide {
-    /// Unencrypted.
-    Plain(Lazy),
-    /// Under TLS.
-    Tls(ReadHalf<Socket>),
-}
+pub(super) type ReadSide = Either<Lazy, ReadHalf<Socket>>;
 
 /// What is written.
-pub(super) enum WriteSide {
-    /// Unencrypted.
-    Plain(Lazy),
-    /// Under TLS.
-    Tls(WriteHalf<Socket>),
-}
+pub(super) type WriteSide = Either<Lazy, WriteHalf<Socket>>;
 
 /// A socket that is watched only while somebody waits for it. Never blocks.
 pub(super) enum Lazy {
@@ -61,21 +51,8 @@ pub(super) fn halves(socket: Socket) -> io::Result<(ReadSide, WriteSide)> {
     }
 }
 
-impl ReadSide {
-    /// What arrives wakes nobody until a read has found nothing.
-    ///
-    /// # Errors
-    /// If the runtime cannot give the socket back.
-    pub(super) fn unwatch(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.unwatch(),
-            Self::Tls(_) => Ok(()),
-        }
-    }
-}
-
-impl WriteSide {
-    /// As [`ReadSide::unwatch`], after a write that had to wait for room.
+impl<T> Either<Lazy, T> {
+    /// What arrives, or room after a write that had to wait for it, wakes nobody until there was nothing to do.
     ///
     /// # Errors
     /// If the runtime cannot give the socket back.
@@ -177,46 +154,6 @@ impl AsyncWrite for Lazy {
             Self::Watched(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Unwatched(Some(socket)) => Poll::Ready(socket.shutdown(Shutdown::Write)),
             Self::Unwatched(None) => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-impl AsyncRead for ReadSide {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, into),
-            Self::Tls(half) => Pin::new(half).poll_read(cx, into),
-        }
-    }
-}
-
-impl AsyncWrite for WriteSide {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write(cx, from),
-            Self::Tls(half) => Pin::new(half).poll_write(cx, from),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Self::Tls(half) => Pin::new(half).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(half) => Pin::new(half).poll_shutdown(cx),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP connection, plain or under TLS, as one type.
+//! A connection, plain or under TLS, as one type.
 
 use std::{
     io,
@@ -11,16 +11,19 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-/// What a connection reads and writes.
+/// Something to read from or write to, in its two kinds.
 #[derive(Debug)]
-pub enum Socket {
+pub enum Either<P, T> {
     /// Unencrypted.
-    Plain(TcpStream),
+    Plain(P),
     /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(T),
 }
 
-impl AsyncRead for Socket {
+/// What a connection reads and writes.
+pub type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+impl<P: AsyncRead + Unpin, T: AsyncRead + Unpin> AsyncRead for Either<P, T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -33,7 +36,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<P: AsyncWrite + Unpin, T: AsyncWrite + Unpin> AsyncWrite for Either<P, T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
