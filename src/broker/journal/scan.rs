@@ -47,7 +47,8 @@ pub(in crate::broker) enum Found {
         bytes: u64,
         known: Option<Entry>,
     },
-    /// The end: perhaps behind the remains of an entry whose list can be read.
+    /// The end: perhaps behind the remains of an entry whose list can be read. Torn: an entry was begun there, as far
+    /// as its header tells.
     Tail { remains: Option<Entry>, torn: bool },
 }
 
@@ -181,7 +182,7 @@ impl Scanner {
         let start = (self.generation, self.offset);
         let Some((generation, offset, sequence)) = self.search(wanted)? else {
             self.done = true;
-            let torn = known.is_some() || !self.is_unwritten(start)?;
+            let torn = known.is_some() || self.is_begun(start)?;
             return Ok(Found::Tail {
                 remains: known,
                 torn,
@@ -199,16 +200,16 @@ impl Scanner {
         })
     }
 
-    /// Whether nothing of this generation was ever written here: zeros, or what a recycled file held before.
-    fn is_unwritten(&mut self, (generation, offset): (u64, u64)) -> io::Result<bool> {
+    /// Whether an entry was begun here. Anything else that is not zero is what a recycled file held before: pieces of
+    /// old entries, which need not begin at a header.
+    fn is_begun(&mut self, (generation, offset): (u64, u64)) -> io::Result<bool> {
         let mut header = [0; FRAME_BYTES];
         let Some(file) = self.file(generation)? else {
-            return Ok(true);
+            return Ok(false);
         };
         let read = read_full_at(&*file, &mut header, offset)?;
-        let stale = Frame::decode(&header, self.cluster)
-            .is_some_and(|(frame, _)| frame.generation != generation);
-        Ok(read < FRAME_BYTES || stale || header.iter().all(|byte| *byte == 0))
+        let frame = Frame::decode(&header, self.cluster).filter(|_| read == FRAME_BYTES);
+        Ok(frame.is_some_and(|(frame, _)| frame.generation == generation))
     }
 
     /// The frame here, if it is the one that must come next.
@@ -395,5 +396,78 @@ impl Partial {
             offset: offset + FRAME_BYTES as u64,
             len: frame.payload_len.into(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Position, Scanner};
+    use crate::broker::{
+        journal::{
+            frame::{FRAME_BYTES, Frame},
+            path,
+        },
+        storage::{Disk, Open, Storage, write_all_at},
+    };
+    use std::sync::Arc;
+
+    const CLUSTER: u128 = 7;
+    const GENERATION: u64 = 3;
+
+    /// What a scan finds at the beginning of a journal file with these bytes.
+    fn found(bytes: &[u8]) -> Found {
+        let folder = tempfile::tempdir().expect("a folder");
+        let storage: Arc<dyn Storage> = Arc::new(Disk::open(folder.path()).expect("opens"));
+        storage.create_dir("journal").expect("made");
+        let file = storage
+            .open(&path(GENERATION), Open::Create)
+            .expect("created");
+        write_all_at(&*file, &[bytes], 0).expect("written");
+        let from = Position {
+            generation: GENERATION,
+            offset: 0,
+            link: 0,
+            sequence: 41,
+        };
+        let files = [(GENERATION, bytes.len() as u64)];
+        let mut scanner = Scanner::new(storage, CLUSTER, &files, from);
+        scanner.next().expect("readable").expect("an end")
+    }
+
+    fn header(generation: u64) -> Vec<u8> {
+        let frame = Frame {
+            kind: 1,
+            first: true,
+            last: true,
+            payload_len: 1_000,
+            generation,
+            sequence: 42,
+            durable: 41,
+            list_len: 100,
+            list_crc: 1,
+            payload_crc: 1,
+            link: 0,
+            number: 0,
+        };
+        frame.encode(CLUSTER).0
+    }
+
+    #[test]
+    fn what_a_recycled_file_held_before_is_no_torn_entry() {
+        let torn = |bytes: &[u8]| match found(bytes) {
+            Found::Tail {
+                remains: None,
+                torn,
+            } => torn,
+            other => panic!("{other:?}"),
+        };
+        let mut old = header(GENERATION - 1);
+        old.resize(4_096, b'x');
+        assert!(!torn(&[0; 4_096]), "never written");
+        assert!(!torn(&old), "an old entry");
+        assert!(!torn(&old[FRAME_BYTES..]), "the midst of an old entry");
+        let mut begun = header(GENERATION);
+        begun.resize(4_096, 0);
+        assert!(torn(&begun), "an entry without its payload");
     }
 }
