@@ -19,17 +19,19 @@ mod number;
 mod oids;
 mod semantic;
 mod tuple;
+mod value;
 mod vector;
 
 #[cfg(test)]
 mod tests;
 
 pub use catalog::{TypeCatalog, TypeInfo, TypeKind};
-pub(crate) use codec::{Codec, Fault, Raw, Sink};
+pub(crate) use codec::Codec;
 pub(crate) use mapping::{Declared, map};
 pub(crate) use name::{length_and_scale, parameter_name, sql_name};
 pub(crate) use semantic::{ColumnType, CopyForm};
 pub use tuple::{Tuple, TupleData, TupleSpans};
+pub(crate) use value::{Fault, Raw, Sink};
 
 /// What every session that feeds this mapping must set at its start, so that a value's text is the same from the
 /// snapshot and from the stream. `lc_monetary` is left alone: it decides what a money value is worth.

@@ -12,6 +12,7 @@ mod authentication;
 mod buffer;
 mod connection;
 mod copy;
+mod endpoint;
 mod halves;
 mod login;
 mod replication;
@@ -21,7 +22,7 @@ mod tls;
 pub use buffer::{MESSAGE_BYTES_MAX, RECEIVE_BYTES, ReceiveBuffer};
 pub use connection::{Connection, Reply, Row};
 pub use copy::CopyOut;
-pub use login::{Endpoint, Session};
+pub use endpoint::{Endpoint, Session};
 pub use replication::{Frame, Frames, Replication, StatusWriter};
 pub use tls::{SslMode, TlsFiles};
 

@@ -2,18 +2,13 @@
 
 use super::{
     batch::{ChangeBatch, ChangeMeta, RunCells, TableCells},
-    plan::{RowError, TablePlan},
+    error::RowError,
+    marks::Op,
+    plan::TablePlan,
     source::{ENVELOPE_FIELDS, SOURCE_FIELDS},
 };
 use std::sync::{Arc, LazyLock};
 use tapline_sdk::{Cell, Head, Partition, Rows, Schema, Shape};
-
-/// On a delete and tombstone of a changed key: the key that the row has now.
-pub const NEW_KEY_HEADER: &str = "__debezium.newkey";
-/// On a create of a changed key: the key that the row had.
-pub const OLD_KEY_HEADER: &str = "__debezium.oldkey";
-/// On the barrier before a repeated snapshot of a table; its value is `begin`.
-pub const SNAPSHOT_HEADER: &str = "__tapline.snapshot";
 
 /// Names of the context headers, shared by all records.
 static CONTEXT_HEADERS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
@@ -26,16 +21,6 @@ static CONTEXT_HEADERS: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
 });
 /// The schema of their values.
 static TEXT: LazyLock<Arc<Schema>> = LazyLock::new(Schema::string);
-
-/// `op` of an envelope; its number is its place in [`RunCells::operations`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Create,
-    Update,
-    Delete,
-    Read,
-    Truncate,
-}
 
 impl TablePlan {
     /// The envelope of a change as one block of cells.

@@ -1,6 +1,6 @@
 //! From one image of a row to the cells of its struct or its key.
 
-use super::{batch::ChangeBatch, plan::RowError};
+use super::{batch::ChangeBatch, error::RowError};
 use crate::{
     schema::{Column, zero},
     types::{Fault, Raw, Sink, Tuple, TupleData},

@@ -2,8 +2,9 @@
 
 use super::{
     batch::{ChangeBatch, ChangeMeta, Operation},
-    event::{NEW_KEY_HEADER, OLD_KEY_HEADER, Op, SNAPSHOT_HEADER},
+    error::RowError,
     image::{self, Image},
+    marks::{NEW_KEY_HEADER, OLD_KEY_HEADER, Op, SNAPSHOT_HEADER},
     source,
 };
 use crate::{
@@ -11,12 +12,9 @@ use crate::{
     schema::{Columns, TableMeta, schema_name, topic},
     types::{Tuple, TypeCatalog},
 };
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tapline_sdk::{Cell, Error, RecordError, Schema};
 
@@ -40,44 +38,6 @@ impl<'a> OldImage<'a> {
         }
     }
 }
-
-/// Why a row yields no record. Nothing of it is in the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowError {
-    /// The row has an enum label that the catalogue did not have when the plan was made. Ask for the type again
-    /// ([`TypeCatalog::forget`]), make the plan anew and repeat the row; if the label is still unknown, it was renamed
-    /// since: [`TypeCatalog::learn_label`].
-    UnknownLabel {
-        /// The enum's oid.
-        type_oid: u32,
-        /// The label.
-        label: String,
-    },
-    /// The row cannot be a record; names the column.
-    Record(RecordError),
-}
-
-impl From<RecordError> for RowError {
-    fn from(error: RecordError) -> Self {
-        Self::Record(error)
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownLabel { type_oid, .. } => {
-                write!(
-                    f,
-                    "enum with oid {type_oid} has got a label since it was read"
-                )
-            }
-            Self::Record(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for RowError {}
 
 /// A table's plan.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! bit and varbit in Debezium's form: little-endian bytes up to the highest set bit.
 
 use super::{
-    codec::{Fault, Sink},
     number::malformed,
+    value::{Fault, Sink},
 };
 use tapline_sdk::Cell;
 

@@ -8,8 +8,8 @@
 
 use super::{
     calendar::{self, Civil},
-    codec::{Fault, Raw, Sink},
     number::{malformed, wrong_length},
+    value::{Fault, Raw, Sink},
 };
 use tapline_sdk::{Cell, RecordError};
 

@@ -5,49 +5,15 @@
 use super::{
     array, bits, clock,
     decimal::{self, NumericForm},
-    geometry, hstore, interval, number, vector,
+    geometry, hstore, interval, number,
+    value::{Fault, Raw, Sink, bytes_of},
+    vector,
 };
 use crate::options::{BinaryMode, IntervalMode};
 use std::sync::Arc;
-use tapline_sdk::{Arena, Cell, RecordError};
+use tapline_sdk::{Cell, RecordError};
 
 pub(crate) use clock::{DateForm, TimeForm, TimestampForm};
-
-/// A raw value that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Raw<'a> {
-    /// The type's text form.
-    Text(&'a [u8]),
-    /// The type's binary form.
-    Binary(&'a [u8]),
-}
-
-/// Why a value yields no cell.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// The mapping that was asked for cannot hold the value (NaN in a decimal): null with a warning, as in Debezium.
-    Unrepresentable(&'static str),
-    /// An enum label that is not in the catalogue.
-    UnknownLabel(u32, String),
-    /// The value is malformed.
-    Record(RecordError),
-}
-
-impl From<RecordError> for Fault {
-    fn from(error: RecordError) -> Self {
-        Self::Record(error)
-    }
-}
-
-impl From<Fault> for RecordError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Record(error) => error,
-            Fault::Unrepresentable(reason) => Self::new(reason),
-            Fault::UnknownLabel(..) => Self::new("value is an unknown enum label"),
-        }
-    }
-}
 
 /// How a column's values are read and what becomes of them.
 #[derive(Debug, Clone)]
@@ -125,12 +91,6 @@ impl EnumLabels {
             }
         }
     }
-}
-
-/// Where cells are made, with memory for values on their way.
-pub(crate) struct Sink<'a> {
-    pub(crate) arena: &'a mut Arena,
-    pub(crate) scratch: &'a mut Vec<u8>,
 }
 
 impl Codec {
@@ -213,13 +173,6 @@ fn decode_array(
         });
     }
     Ok(sink.arena.block_of(&cells).array())
-}
-
-/// The value as it came, for types whose text is their mapping.
-pub(crate) fn bytes_of(raw: Raw<'_>) -> &[u8] {
-    match raw {
-        Raw::Text(bytes) | Raw::Binary(bytes) => bytes,
-    }
 }
 
 fn without_version(raw: Raw<'_>) -> Result<&[u8], Fault> {

@@ -6,8 +6,8 @@
 //! ```
 
 use super::{
-    codec::{Fault, Raw, Sink},
     number::{malformed, parse_float, wrong_length},
+    value::{Fault, Raw, Sink},
 };
 use tapline_sdk::{Cell, RecordError};
 

@@ -1,8 +1,8 @@
 //! Points, and PostGIS values, in Debezium's geometry structs.
 
 use super::{
-    codec::{Fault, Sink},
     number::{malformed, parse_float, unhex},
+    value::{Fault, Sink},
 };
 use tapline_sdk::Cell;
 

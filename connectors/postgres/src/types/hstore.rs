@@ -1,8 +1,8 @@
 //! hstore: `"key"=>"value", "other"=>NULL` to a JSON object or a map.
 
 use super::{
-    codec::{Fault, Sink},
     number::malformed,
+    value::{Fault, Sink},
 };
 use tapline_sdk::Cell;
 

@@ -1,8 +1,8 @@
 //! interval in `IntervalStyle = postgres`: `1 year 2 mons -3 days +04:05:06.789`.
 
 use super::{
-    codec::{Fault, Sink},
     number::{malformed, parse_int},
+    value::{Fault, Sink},
 };
 use crate::options::IntervalMode;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! Integers, floats, booleans, bytes and UUIDs.
 
-use super::codec::{Fault, Raw, Sink};
+use super::value::{Fault, Raw, Sink};
 use crate::options::BinaryMode;
 use tapline_sdk::{Cell, RecordError};
 

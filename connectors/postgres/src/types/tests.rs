@@ -2,10 +2,11 @@
 
 use super::{
     catalog::TypeCatalog,
-    codec::{Codec, Fault, Raw, Sink},
+    codec::Codec,
     mapping::{Declared, map},
     oids,
     semantic::ColumnType,
+    value::{Fault, Raw, Sink},
 };
 use crate::options::{
     BinaryMode, DecimalMode, HstoreMode, IntervalMode, MappingOptions, TimePrecision,

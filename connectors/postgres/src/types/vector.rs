@@ -1,8 +1,8 @@
 //! pgvector: `[1,2,3]` and `{1:201,9:209}/3000`.
 
 use super::{
-    codec::{Fault, Sink},
     number::{malformed, parse_float, parse_int},
+    value::{Fault, Sink},
 };
 use tapline_sdk::{Cell, RecordError};
 

@@ -4,7 +4,7 @@
 
 use super::{
     buffer::ReceiveBuffer,
-    login::{Endpoint, LoggedIn, Session, at},
+    endpoint::{Endpoint, LoggedIn, Session, at},
     socket::Socket,
     tls,
 };

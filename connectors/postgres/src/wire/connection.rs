@@ -1,10 +1,9 @@
 //! A logged-in session: statements by the simple query protocol, and the way into COPY and replication.
 
 use super::{
-    buffer::{RECEIVE_BYTES, ReceiveBuffer},
-    copy::CopyOut,
-    login::{Endpoint, LoggedIn, Session, log_in},
-    replication::Replication,
+    buffer::ReceiveBuffer,
+    endpoint::{Endpoint, LoggedIn, Session},
+    login::log_in,
     socket::Socket,
 };
 use crate::error::{ServerError, disconnected, protocol};
@@ -115,26 +114,6 @@ impl Connection {
         }
     }
 
-    /// Starts `COPY … TO STDOUT`.
-    ///
-    /// # Errors
-    /// `doing` with what the server said.
-    pub async fn copy_out(&mut self, doing: &str, sql: &str) -> Result<CopyOut<'_>> {
-        self.buffer.reserve(RECEIVE_BYTES);
-        self.begin_copy(doing, sql, b'H').await?;
-        Ok(CopyOut::new(self))
-    }
-
-    /// Starts replication; the session then does nothing else.
-    ///
-    /// # Errors
-    /// `doing` with what the server said.
-    pub async fn start_replication(mut self, doing: &str, sql: &str) -> Result<Replication> {
-        self.buffer.reserve(RECEIVE_BYTES);
-        self.begin_copy(doing, sql, b'W').await?;
-        Replication::new(self.socket, self.buffer)
-    }
-
     /// Says goodbye; a server that is gone needs none.
     pub async fn close(mut self) {
         let mut message = BytesMut::new();
@@ -144,7 +123,8 @@ impl Connection {
         }
     }
 
-    async fn begin_copy(&mut self, doing: &str, sql: &str, wanted: u8) -> Result<()> {
+    /// Sends a statement that ends in the COPY state told by message `wanted`.
+    pub(super) async fn begin_copy(&mut self, doing: &str, sql: &str, wanted: u8) -> Result<()> {
         self.send_query(sql).await?;
         loop {
             self.fill_message().await?;

@@ -3,7 +3,10 @@
 //! Owns the stream's header, trailer and end. A row is handed out together with whether it is the last, which is known
 //! because the next message is looked at before the row is given away.
 
-use super::connection::{Connection, closed};
+use super::{
+    buffer::RECEIVE_BYTES,
+    connection::{Connection, closed},
+};
 use crate::error::{ServerError, protocol};
 use tapline_sdk::Result;
 
@@ -19,8 +22,20 @@ pub struct CopyOut<'a> {
     started: bool,
 }
 
+impl Connection {
+    /// Starts `COPY … TO STDOUT`.
+    ///
+    /// # Errors
+    /// `doing` with what the server said.
+    pub async fn copy_out(&mut self, doing: &str, sql: &str) -> Result<CopyOut<'_>> {
+        self.buffer.reserve(RECEIVE_BYTES);
+        self.begin_copy(doing, sql, b'H').await?;
+        Ok(CopyOut::new(self))
+    }
+}
+
 impl<'a> CopyOut<'a> {
-    pub(super) fn new(connection: &'a mut Connection) -> Self {
+    fn new(connection: &'a mut Connection) -> Self {
         Self {
             connection,
             started: false,

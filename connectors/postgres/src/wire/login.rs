@@ -3,14 +3,15 @@
 use super::{
     authentication::{Failed, Login},
     buffer::ReceiveBuffer,
+    endpoint::{Endpoint, LoggedIn, Session, at},
     socket::Socket,
-    tls::{self, SslMode, TlsFiles},
+    tls::{self, SslMode},
 };
 use crate::error::{disconnected, protocol};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::{io, time::Duration};
-use tapline_sdk::{Error, Result, Secret};
+use tapline_sdk::{Error, Result};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream, lookup_host},
@@ -28,44 +29,6 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
 /// TLS and password exchange together; a server that starts up answers with 57P03 long before.
 const LOGIN_WAIT: Duration = Duration::from_secs(30);
-
-/// Where the server is and who logs in.
-#[derive(Debug, Clone)]
-pub struct Endpoint {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// The role.
-    pub user: String,
-    /// Its password, if it needs one.
-    pub password: Option<Secret>,
-    /// The database.
-    pub database: String,
-    /// What TLS is wanted.
-    pub ssl_mode: SslMode,
-    /// TLS' files.
-    pub files: TlsFiles,
-    /// How the session names itself in `pg_stat_activity`.
-    pub application_name: String,
-}
-
-/// What kind of session is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
-    /// Statements.
-    Plain,
-    /// Statements and the replication commands of this database.
-    Replication,
-}
-
-/// A session of which everything up to the first ReadyForQuery has been read.
-pub(super) struct LoggedIn {
-    pub socket: Socket,
-    pub buffer: ReceiveBuffer,
-    pub parameters: Vec<(String, String)>,
-    pub process_id: u32,
-}
 
 /// Opens a socket and logs in.
 pub(super) async fn log_in(endpoint: &Endpoint, session: Session) -> Result<LoggedIn> {
@@ -150,11 +113,6 @@ async fn attempt(
         },
     })?;
     Ok(login.finish().await?)
-}
-
-/// `host:port`, for messages.
-pub(super) fn at(endpoint: &Endpoint) -> String {
-    format!("{}:{}", endpoint.host, endpoint.port)
 }
 
 async fn open(endpoint: &Endpoint, session: Session) -> Result<TcpStream> {

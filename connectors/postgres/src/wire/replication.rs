@@ -2,8 +2,8 @@
 //! reading half waits for room downstream.
 
 use super::{
-    buffer::ReceiveBuffer,
-    connection::closed,
+    buffer::{RECEIVE_BYTES, ReceiveBuffer},
+    connection::{Connection, closed},
     halves::{ReadSide, WriteSide, halves},
     socket::Socket,
 };
@@ -31,8 +31,20 @@ pub struct Replication {
     pub status: StatusWriter,
 }
 
+impl Connection {
+    /// Starts replication; the session then does nothing else.
+    ///
+    /// # Errors
+    /// `doing` with what the server said.
+    pub async fn start_replication(mut self, doing: &str, sql: &str) -> Result<Replication> {
+        self.buffer.reserve(RECEIVE_BYTES);
+        self.begin_copy(doing, sql, b'W').await?;
+        Replication::new(self.socket, self.buffer)
+    }
+}
+
 impl Replication {
-    pub(super) fn new(socket: Socket, buffer: ReceiveBuffer) -> Result<Self> {
+    fn new(socket: Socket, buffer: ReceiveBuffer) -> Result<Self> {
         let (reader, writer) = halves(socket)
             .map_err(|error| disconnected("cannot take the replication socket apart", error))?;
         Ok(Self {
