@@ -2,9 +2,8 @@
 //! holds the same text.
 
 use crate::support::{
-    compare,
     postgres::{Postgres, execute, programs, programs_18},
-    wait,
+    replica,
     worker::{Worker, replica_pipeline},
 };
 use std::path::{Path, PathBuf};
@@ -386,15 +385,9 @@ async fn add_extensions(source: &Postgres, target: &Postgres, cases: &mut Cases)
 }
 
 async fn until_equal(from: &str, to: &str, tables: &[&str], worker: &Worker, phase: &str) {
-    let mut last = String::new();
-    let end = std::time::Instant::now() + wait::DEADLINE;
-    while std::time::Instant::now() < end {
-        last = compare::differences(from, to, tables).await;
-        if last.is_empty() {
-            return;
-        }
+    if let Err(last) = replica::becomes_equal(worker, from, to, tables).await {
+        panic!("after the {phase}:\n{last}\n{}", worker.log());
     }
-    panic!("after the {phase}:\n{last}\n{}", worker.log());
 }
 
 #[tokio::test]

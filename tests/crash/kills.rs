@@ -3,10 +3,8 @@
 
 use super::ledger;
 use crate::support::{
-    compare,
     postgres::Postgres,
-    process, shop,
-    wait::{self, Look},
+    process, replica, shop, wait,
     worker::{Worker, replica_pipeline},
 };
 use fastrand::Rng;
@@ -131,24 +129,10 @@ impl Scene {
     /// However long the replica needs, as long as something arrives in it.
     async fn replica_becomes_equal(&self, seed: u64) {
         let (from, to) = (self.source.url("postgres"), self.target.url("postgres"));
-        let mut last = String::new();
-        let equal = wait::while_moving(async || {
-            let lag = self.worker.metric("tapline_lag_records").await;
-            if lag != Some(0.0) {
-                let delivered = self.worker.metric("tapline_records_delivered_total").await;
-                last = format!("lag {lag:?}, delivered {delivered:?}");
-                return Look::At(delivered.map_or(0, f64::to_bits));
-            }
-            last = compare::differences(&from, &to, &shop::TABLES).await;
-            if last.is_empty() {
-                Look::Found(())
-            } else {
-                Look::At(0)
-            }
-        })
-        .await;
-        let log = self.worker.log();
-        assert!(equal.is_some(), "seed {seed}:\n{last}\n{log}");
+        let equal = replica::becomes_equal(&self.worker, &from, &to, &shop::TABLES).await;
+        if let Err(last) = equal {
+            panic!("seed {seed}:\n{last}\n{}", self.worker.log());
+        }
     }
 
     async fn check(mut self, transactions: u64, seed: u64) {

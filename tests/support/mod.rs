@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod postgres;
 pub mod process;
+pub mod replica;
 pub mod shop;
 pub mod wait;
 pub mod worker;
