@@ -8,7 +8,7 @@ use super::{
     plan::Bound,
 };
 use crate::registry::Registry;
-use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 use tapline_sdk::{Cell, Error, HeaderRef, Partition, RecordError, RecordRef, Rows, Schema};
 
 /// Confluent's wire format: a zero byte, the schema's id, Avro.
