@@ -348,7 +348,13 @@ impl<'de> DeserializeSeed<'de> for Pair<'_> {
     type Value = [Cell; 2];
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<[Cell; 2], D::Error> {
-        json.deserialize_seq(self)
+        // What serde says by itself repeats the value.
+        json.deserialize_seq(self).map_err(|error| {
+            match error.to_string().starts_with("invalid type") {
+                true => D::Error::custom("a map's entry that is no list of two"),
+                false => error,
+            }
+        })
     }
 }
 

@@ -394,6 +394,20 @@ fn what_does_not_fit_names_its_field_and_repeats_no_value() {
             "{shown}"
         );
     }
+    let map = r#"{"type":"map","keys":{"type":"int32"},"values":{"type":"string"}}"#;
+    for payload in [
+        r#"["s3cret"]"#,
+        r#"[[1,2]]"#,
+        r#"[{"s3cret":1}]"#,
+        r#"{"s3cret":1}"#,
+        r#"[[1,"a",3]]"#,
+    ] {
+        let text = format!(r#"{{"schema":{map},"payload":{payload}}}"#);
+        let error = reader
+            .decode(text.as_bytes(), &mut Arena::default())
+            .unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
 }
 
 #[tokio::test]

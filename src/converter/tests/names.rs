@@ -149,74 +149,77 @@ fn null_is_lost_in_a_default_under_kafkas_name_and_kept_under_ours() {
     assert!(replaces(&[("value.converter", "json"), (key, "true")]));
 }
 
+/// Settings, and what is said about them.
+const WRONG: [(&[(&str, &str)], &str); 10] = [
+    (
+        &[
+            ("value.converter", "json"),
+            ("value.converter.schemas.enabel", "false"),
+        ],
+        "value.converter.schemas.enabel is not a key of the json converter → \
+             did you mean value.converter.schemas.enable?",
+    ),
+    (
+        &[
+            ("value.converter", "string"),
+            ("value.converter.schemas.enable", "false"),
+        ],
+        "value.converter.schemas.enable is not a key of the string converter → remove it",
+    ),
+    (
+        &[(
+            "key.converter",
+            "org.apache.kafka.connect.json.JsonConvertr",
+        )],
+        "did you mean org.apache.kafka.connect.json.JsonConverter?",
+    ),
+    (
+        &[(
+            "key.converter",
+            "io.confluent.connect.protobuf.ProtobufConverter",
+        )],
+        "is no converter that exists here → ",
+    ),
+    (
+        &[("key.converter", "simple")],
+        "\"simple\" is a converter of headers alone",
+    ),
+    (
+        &[("header.converter", "avro")],
+        "\"avro\" is no header converter",
+    ),
+    (
+        &[("header.converter.schemas.enable", "false")],
+        "header.converter.schemas.enable is given without a header.converter",
+    ),
+    (
+        &[
+            ("value.converter", "json"),
+            ("value.converter.decimal.format", "text"),
+        ],
+        "value.converter.decimal.format is neither BASE64 nor NUMERIC → \
+             set value.converter.decimal.format to one of: BASE64, NUMERIC",
+    ),
+    (
+        &[
+            ("value.converter", "json"),
+            ("value.converter.schemas.enable", "yes"),
+        ],
+        "value.converter.schemas.enable is not true or false",
+    ),
+    (
+        &[
+            ("value.converter", "string"),
+            ("value.converter.encoding", "EBCDIC"),
+        ],
+        "value.converter.encoding is not an encoding that is known here",
+    ),
+];
+
 #[test]
 fn what_is_wrong_is_named_with_the_nearest_that_is_right() {
-    for (pairs, expected) in [
-        (
-            vec![
-                ("value.converter", "json"),
-                ("value.converter.schemas.enabel", "false"),
-            ],
-            "value.converter.schemas.enabel is not a key of the json converter → \
-             did you mean value.converter.schemas.enable?",
-        ),
-        (
-            vec![
-                ("value.converter", "string"),
-                ("value.converter.schemas.enable", "false"),
-            ],
-            "value.converter.schemas.enable is not a key of the string converter → remove it",
-        ),
-        (
-            vec![(
-                "key.converter",
-                "org.apache.kafka.connect.json.JsonConvertr",
-            )],
-            "did you mean org.apache.kafka.connect.json.JsonConverter?",
-        ),
-        (
-            vec![(
-                "key.converter",
-                "io.confluent.connect.protobuf.ProtobufConverter",
-            )],
-            "is no converter that exists here → ",
-        ),
-        (
-            vec![("key.converter", "simple")],
-            "\"simple\" is a converter of headers alone",
-        ),
-        (
-            vec![("header.converter", "avro")],
-            "\"avro\" is no header converter",
-        ),
-        (
-            vec![("header.converter.schemas.enable", "false")],
-            "header.converter.schemas.enable is given without a header.converter",
-        ),
-        (
-            vec![
-                ("value.converter", "json"),
-                ("value.converter.decimal.format", "text"),
-            ],
-            "value.converter.decimal.format is neither BASE64 nor NUMERIC → \
-             set value.converter.decimal.format to one of: BASE64, NUMERIC",
-        ),
-        (
-            vec![
-                ("value.converter", "json"),
-                ("value.converter.schemas.enable", "yes"),
-            ],
-            "value.converter.schemas.enable is not true or false",
-        ),
-        (
-            vec![
-                ("value.converter", "string"),
-                ("value.converter.encoding", "EBCDIC"),
-            ],
-            "value.converter.encoding is not an encoding that is known here",
-        ),
-    ] {
-        let problem = problem(&pairs);
+    for (pairs, expected) in WRONG {
+        let problem = problem(pairs);
         assert!(problem.contains(expected), "{problem}\nexpected {expected}");
     }
     // Avro is the default, and so are its keys: a registry's address means nothing, a mistyped one is refused.
