@@ -38,16 +38,45 @@ pub const TRANSFORM_KEYS: Key<String> =
 pub const KEY_CONVERTER: Key<String> = Key::required(
     "key.converter",
     GENERAL,
-    "how keys are written in the log; Avro is what exists",
+    "how keys are written in the log, or read from it: avro, json, string, bytes, boolean, short, integer, long, \
+     float, double, or Kafka's class of one of them",
 )
 .or("avro");
+/// `key.converter.*`.
+pub const KEY_CONVERTER_KEYS: Key<String> = Key::required(
+    "key.converter.*",
+    GENERAL,
+    "settings of the converter of keys",
+)
+.optional();
 /// `value.converter`.
 pub const VALUE_CONVERTER: Key<String> = Key::required(
     "value.converter",
     GENERAL,
-    "how values are written in the log; Avro is what exists",
+    "how values are written in the log, or read from it: as for keys",
 )
 .or("avro");
+/// `value.converter.*`.
+pub const VALUE_CONVERTER_KEYS: Key<String> = Key::required(
+    "value.converter.*",
+    GENERAL,
+    "settings of the converter of values",
+)
+.optional();
+/// `header.converter`.
+pub const HEADER_CONVERTER: Key<String> = Key::required(
+    "header.converter",
+    GENERAL,
+    "how headers are written and read: simple, or one of the others but avro; unset: text as it is, structs as keys",
+)
+.optional();
+/// `header.converter.*`.
+pub const HEADER_CONVERTER_KEYS: Key<String> = Key::required(
+    "header.converter.*",
+    GENERAL,
+    "settings of the converter of headers",
+)
+.optional();
 /// `compression.type`.
 pub const COMPRESSION: Key<String> = Key::required(
     "compression.type",
@@ -134,14 +163,18 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 19] = [
+pub const ALL: [Definition; 23] = [
     NAME.definition,
     CLASS.definition,
     TASKS_MAX.definition,
     TRANSFORMS.definition,
     TRANSFORM_KEYS.definition,
     KEY_CONVERTER.definition,
+    KEY_CONVERTER_KEYS.definition,
     VALUE_CONVERTER.definition,
+    VALUE_CONVERTER_KEYS.definition,
+    HEADER_CONVERTER.definition,
+    HEADER_CONVERTER_KEYS.definition,
     COMPRESSION.definition,
     PLACEHOLDER.definition,
     TOPICS_LIST.definition,
@@ -157,15 +190,14 @@ pub const ALL: [Definition; 19] = [
 ];
 
 /// Kafka Connect's keys that mean nothing here: accepted with a warning.
-pub(super) const INERT: [&str; 4] = [
+pub(super) const INERT: [&str; 3] = [
     "tasks.max.enforce",
-    "header.converter",
     "transaction.boundary",
     "transaction.boundary.interval.ms",
 ];
 
 /// Kafka Connect's keys that are not built yet, with what to do.
-pub(super) const REFUSED: [(&str, &str); 11] = [
+pub(super) const REFUSED: [(&str, &str); 10] = [
     ("predicates", "remove it: transforms apply to every record"),
     (
         "predicates.*",
@@ -195,7 +227,6 @@ pub(super) const REFUSED: [(&str, &str); 11] = [
         "offsets.storage.topic",
         "remove it: offsets are kept in connect-offsets",
     ),
-    ("header.converter.*", "remove it"),
     (
         "topic.creation.groups",
         "remove it: use topic.creation.default.partitions",
