@@ -1,0 +1,1 @@
+//! The API without a network: requests into the router, a log in memory behind it.
