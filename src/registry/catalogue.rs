@@ -104,9 +104,8 @@ impl Catalogue {
                     return Err("a schema's key without a subject and a version".to_owned());
                 };
                 self.forget(&subject, number);
-                match value {
-                    Some(value) => self.index(subject, number, key, parse(value, "a schema")?)?,
-                    None => {}
+                if let Some(value) = value {
+                    self.index(subject, number, key, parse(value, "a schema")?)?;
                 }
             }
             "CONFIG" => {

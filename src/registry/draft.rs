@@ -140,7 +140,7 @@ impl Draft {
         value: Option<&ConfigValue>,
     ) -> Result<(), Refusal> {
         let known = key_of(&self.catalogue.configs, subject);
-        self.set(known, "CONFIG", subject, value.map(|value| blob(value)))
+        self.set(known, "CONFIG", subject, value.map(blob))
     }
 
     /// Sets or removes the mode of exactly this subject.

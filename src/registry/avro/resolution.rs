@@ -6,8 +6,8 @@
 
 use super::{
     AvroSchema, FullName,
-    budget::{Budget, Exhausted},
-    model::{Definition, Field, Kind, Node, Shape, decimal},
+    budget::{Budget, COMPARISON, Exhausted},
+    model::{Decimal, Definition, Field, Kind, Node, Shape, decimal},
     text::word,
 };
 use std::{collections::HashMap, fmt};
@@ -89,7 +89,7 @@ enum Step<'s> {
 
 impl<'s> Checker<'s, '_> {
     fn node(&mut self, reader: &'s Node, writer: &'s Node) -> Result<bool, Exhausted> {
-        self.budget.spend(1)?;
+        self.budget.spend(COMPARISON)?;
         if self.path.len() > DEPTH_MAX {
             return Err(Exhausted);
         }
@@ -210,7 +210,7 @@ impl<'s> Checker<'s, '_> {
 
     fn fields(&mut self, reader: &'s [Field], writer: &'s [Field]) -> Result<bool, Exhausted> {
         self.budget
-            .spend(u64::try_from(writer.len()).unwrap_or(u64::MAX))?;
+            .spend(COMPARISON * u64::try_from(writer.len()).unwrap_or(COMPARISON))?;
         let by_name: HashMap<&str, &Field> = writer
             .iter()
             .map(|field| (field.name.as_str(), field))
@@ -261,15 +261,10 @@ impl<'s> Checker<'s, '_> {
         Ok(self.same_digits(decimal(&reader.props), decimal(&writer.props)))
     }
 
-    fn same_digits(
-        &mut self,
-        reader: Option<super::model::Decimal>,
-        writer: Option<super::model::Decimal>,
-    ) -> bool {
+    fn same_digits(&mut self, reader: Option<Decimal>, writer: Option<Decimal>) -> bool {
         match (reader, writer) {
             (Some(r), Some(w)) if r != w => {
-                let shown =
-                    |d: super::model::Decimal| format!("decimal({},{})", d.precision, d.scale);
+                let shown = |d: Decimal| format!("decimal({},{})", d.precision, d.scale);
                 self.report(Mismatch::Type, &[], mismatch(&shown(r), &shown(w)))
             }
             _ => true,

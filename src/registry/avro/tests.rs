@@ -412,10 +412,10 @@ fn hostile_schemas_are_refused_with_a_reason() {
     }
 }
 
-/// Written to be compared for ever: 15,000 records of one short name in a union, against the same.
+/// Written to be compared for ever: 4,000 records of one short name in a union, against the same.
 #[test]
 fn an_expensive_comparison_is_given_up_and_a_chain_of_types_costs_no_stack() {
-    let union: Vec<Value> = (0..12_000)
+    let union: Vec<Value> = (0..4_000)
         .map(|at| {
             json!({"type": "record", "name": "R", "namespace": format!("n{at}"), "fields": [
             {"name": "a", "type": "int"}, {"name": format!("f{at}"), "type": "int"}]})
@@ -429,8 +429,6 @@ fn an_expensive_comparison_is_given_up_and_a_chain_of_types_costs_no_stack() {
         json!({"type": "record", "name": format!("R{at}"), "fields": [
             {"name": "f", "type": format!("R{}", at - 1)}]})
     }));
-    chain.reverse();
-    chain.reverse();
     let chain = schema(&Value::Array(chain).to_string());
     let last = AvroSchema::parse(
         "\"R4999\"",

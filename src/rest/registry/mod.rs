@@ -150,6 +150,3 @@ fn version() -> Value {
 
 /// What a handler answers.
 type Answer = Result<Json<Value>, Failure>;
-
-#[cfg(test)]
-mod tests;
