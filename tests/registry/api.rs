@@ -295,13 +295,14 @@ async fn hosts_types_and_bodies_are_guarded() {
     assert_eq!(send(plain).await, (415, v1.to_owned()));
     let broken = post("{".to_owned()).header("content-type", v1);
     assert_eq!(send(broken).await.0, 400);
-    let large = post(" ".repeat(3 << 20)).header("content-type", v1);
-    assert_eq!(send(large).await, (413, v1.to_owned()));
     let deep = json!({"schema": format!("{}\"int\"{}", "[".repeat(50_000), "]".repeat(50_000))});
     assert_eq!(
         registry.post("/subjects/s/versions", deep).await.1["error_code"],
         42201
     );
+    // One byte too many: the server has read nearly all of it when it refuses, so that its answer is not lost in a reset.
+    let large = post(" ".repeat((2 << 20) + 1)).header("content-type", v1);
+    assert_eq!(send(large).await, (413, v1.to_owned()));
 }
 
 #[tokio::test]

@@ -140,11 +140,27 @@ impl<'s> Checker<'s, '_> {
         }
         self.quiet -= 1;
         if !fine {
+            self.explain(branches, writer)?;
             let kind = self.shown(self.writer, writer);
             let detail = format!("reader union lacking writer type: {kind}");
             self.report(Mismatch::MissingUnionBranch, &[], detail);
         }
         Ok(fine)
+    }
+
+    /// Says first what is wrong with the branch that was meant: `a nullable record lacks a type` helps nobody.
+    fn explain(&mut self, branches: &'s [Node], writer: &'s Node) -> Result<(), Exhausted> {
+        let meant = |branch: &&Node| match (&branch.kind, &writer.kind) {
+            (Kind::Named(r), Kind::Named(w)) => r.name == w.name,
+            (Kind::Array(_), Kind::Array(_)) | (Kind::Map(_), Kind::Map(_)) => true,
+            _ => false,
+        };
+        if self.quiet == 0
+            && let Some(branch) = branches.iter().find(meant)
+        {
+            self.node(branch, writer)?;
+        }
+        Ok(())
     }
 
     fn named(&mut self, reader: &'s FullName, writer: &'s FullName) -> Result<bool, Exhausted> {

@@ -297,6 +297,22 @@ fn every_difference_is_told_and_a_field_by_its_full_path() {
     );
 }
 
+#[test]
+fn a_field_of_a_nullable_record_is_named_before_its_union() {
+    let side = |ty: &str| record(&json!([{"name": "n", "type": ty}]));
+    let outer = |ty: &str| {
+        json!({"type": "record", "name": "Envelope", "fields": [
+            {"name": "before", "type": ["null", side(ty)], "default": null}]})
+    };
+    assert_eq!(
+        reasons(&outer("int"), &outer("string")),
+        [
+            "TYPE_MISMATCH /fields/0/type/1/fields/0/type reader type: INT not compatible with writer type: STRING",
+            "MISSING_UNION_BRANCH /fields/0/type/1 reader union lacking writer type: RECORD",
+        ]
+    );
+}
+
 /// What is concluded while a recursive type is still being compared must not outlive the comparison's failure.
 #[test]
 fn a_failed_comparison_leaves_no_conclusion_behind() {
