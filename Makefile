@@ -12,7 +12,8 @@ test: setup
 
 # The long proofs in full: 200 kills, 2,000 power cuts, Kafka's own tools over our segments. The names below are those of
 # all tests that know TAPLINE_PROVE.
-prove: setup
+prove:
+	TAPLINE_PROVE=1 scripts/setup
 	cargo build --release --workspace --locked
 	TAPLINE_PROVE=1 cargo test --release --workspace --locked -- --nocapture --test-threads=1 \
 		prove broker::tests:: kafka:: restarts:: avro::tests:: large_batches

@@ -132,6 +132,12 @@ impl Worker {
         &self.shared.log
     }
 
+    /// The schema registry.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.shared.sources.registry
+    }
+
     /// The metrics.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {

@@ -6,16 +6,20 @@
 use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
 use crate::{
     broker::{Broker, Embedded},
-    config::worker::{self, LogFormat, REST_DEFAULT, WorkerSettings},
+    config::worker::{
+        self, LogFormat, REGISTRY_DEFAULT, REST_DEFAULT, RegistryListener, WorkerSettings,
+    },
     pipeline::Pipeline,
     rest,
     worker::{ApplyError, ConnectorSpec, Worker},
 };
+use schemas::SchemaServer;
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tapline_sdk::{Error, Result};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 mod log;
+mod schemas;
 mod signals;
 mod watch;
 
@@ -39,6 +43,9 @@ pub(super) struct Arguments {
     /// Where REST listens [default: 127.0.0.1:8083, or a free port if that is taken]
     #[arg(long, value_name = "ADDRESS")]
     rest: Option<SocketAddr>,
+    /// Where the schema registry listens, or off [default: 127.0.0.1:8081, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    registry: Option<RegistryListener>,
     /// How log lines on stderr look [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -56,14 +63,19 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
     let mut signals = signals::Signals::listen()?;
 
     let anywhere = arguments.insecure_rest_without_authentication;
-    let listener = listen(settings.rest_address, anywhere).await?;
+    let listener = listen(settings.rest_address, REST_DEFAULT, anywhere).await?;
+    let schemas = listen_for_schemas(&settings, anywhere).await?;
     // Recovery may take a while, and a full disk for ever; nobody has to wait for it who changed their mind.
     let (broker, worker) = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.next() => return Ok(Found::Fine),
     };
+    let schemas = schemas
+        .map(|listener| SchemaServer::start(listener, &worker))
+        .transpose()?;
     let server = Server::start(listener, worker.clone(), &settings)?;
-    screen.say(&banner(&settings, server.address));
+    let schemas_at = schemas.as_ref().map(|server| server.address);
+    screen.say(&banner(&settings, server.address, schemas_at));
 
     let ended = tokio::select! {
         failure = work(&worker, &pipelines, &screen) => Err(failure),
@@ -79,6 +91,9 @@ pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
         () = signals.next() => signals::exit_now(&screen),
     }
     server.stop().await;
+    if let Some(schemas) = schemas {
+        schemas.stop().await;
+    }
     match broker.stopped() {
         Some(why) => Err(watch::log_stopped(&why).into()),
         None => ended.map(|()| Found::Fine),
@@ -120,15 +135,16 @@ fn settings(arguments: &Arguments) -> Result<WorkerSettings, Failure> {
         settings.log_format = format;
     }
     settings.rest_address = arguments.rest.or(settings.rest_address);
+    settings.registry_listener = arguments.registry.or(settings.registry_listener);
     Ok(settings)
 }
 
 /// A busy default port moves to a free one; a busy port that somebody chose is an error.
-async fn listen(chosen: Option<SocketAddr>, anywhere: bool) -> Result<TcpListener> {
+async fn listen(chosen: Option<SocketAddr>, default: &str, anywhere: bool) -> Result<TcpListener> {
     if let Some(address) = chosen {
         return rest::bind(address, anywhere).await;
     }
-    let default = REST_DEFAULT
+    let default: SocketAddr = default
         .parse()
         .map_err(|error| Error::fatal("the default address is none").because(error))?;
     match rest::bind(default, false).await {
@@ -137,12 +153,25 @@ async fn listen(chosen: Option<SocketAddr>, anywhere: bool) -> Result<TcpListene
     }
 }
 
-fn banner(settings: &WorkerSettings, address: SocketAddr) -> String {
+/// The registry's listener, unless it is off.
+async fn listen_for_schemas(
+    settings: &WorkerSettings,
+    anywhere: bool,
+) -> Result<Option<TcpListener>> {
+    let chosen = match settings.registry_listener {
+        Some(RegistryListener::Off) => return Ok(None),
+        Some(RegistryListener::At(address)) => Some(address),
+        None => None,
+    };
+    let listener = listen(chosen, REGISTRY_DEFAULT, anywhere).await;
+    listener.map(Some)
+}
+
+fn banner(settings: &WorkerSettings, address: SocketAddr, schemas: Option<SocketAddr>) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!(
-        "tapline {version}  data {}  rest {address}\n",
-        settings.data_dir.display()
-    )
+    let data = settings.data_dir.display();
+    let schemas = schemas.map_or_else(String::new, |at| format!("  registry {at}"));
+    format!("tapline {version}  data {data}  rest {address}{schemas}\n")
 }
 
 async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
@@ -259,13 +288,18 @@ impl Server {
     async fn stop(self) {
         // Gone already if somebody cleaned up: either way no command finds this worker any more.
         let _gone = fs::remove_file(&self.address_file);
-        let _ended = self.stop.send(());
-        let abort = self.task.abort_handle();
-        match tokio::time::timeout(REST_DRAIN, self.task).await {
-            Ok(Ok(Err(error))) => tracing::warn!(error = %error.chain(), "http server failed"),
-            Ok(Err(error)) => tracing::warn!(error = %error, "http server ended"),
-            Ok(Ok(Ok(()))) => {}
-            Err(_) => abort.abort(),
-        }
+        drain(self.stop, self.task).await;
+    }
+}
+
+/// Lets an HTTP server finish what is under way.
+async fn drain(stop: oneshot::Sender<()>, task: JoinHandle<Result<()>>) {
+    let _ended = stop.send(());
+    let abort = task.abort_handle();
+    match tokio::time::timeout(REST_DRAIN, task).await {
+        Ok(Ok(Err(error))) => tracing::warn!(error = %error.chain(), "http server failed"),
+        Ok(Err(error)) => tracing::warn!(error = %error, "http server ended"),
+        Ok(Ok(Ok(()))) => {}
+        Err(_) => abort.abort(),
     }
 }

@@ -9,11 +9,14 @@ use super::document::{
     Diagnostic, Place, Report, flatten, secrets,
     yaml::{self, Content},
 };
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use tapline_sdk::{Config, ConfigValue, Definition, Key, Kind, Result};
 
 /// Where REST listens unless somebody says otherwise; it is Kafka Connect's port.
 pub const REST_DEFAULT: &str = "127.0.0.1:8083";
+
+/// Where the schema registry listens unless somebody says otherwise; it is Confluent's port.
+pub const REGISTRY_DEFAULT: &str = "127.0.0.1:8081";
 
 const DATA_DIR: Key<String> = Key::required(
     "data.dir",
@@ -27,6 +30,12 @@ const REST_ADDRESS: Key<Address> = Key::required(
     "address and port of the HTTP server; loopback, because it has no authentication yet",
 )
 .or(REST_DEFAULT);
+const REGISTRY_LISTENER: Key<RegistryListener> = Key::required(
+    "registry.listener",
+    "Worker",
+    "address and port of the schema registry's API, or off; loopback, because it has no authentication yet",
+)
+.or(REGISTRY_DEFAULT);
 const SHUTDOWN_DEADLINE: Key<Duration> = Key::required(
     "shutdown.deadline.ms",
     "Worker",
@@ -86,6 +95,7 @@ const FREE_SPACE_MIN_BYTES: Key<u64> = Key::required(
 pub const KEYS: &[Definition] = &[
     DATA_DIR.definition,
     REST_ADDRESS.definition,
+    REGISTRY_LISTENER.definition,
     SHUTDOWN_DEADLINE.definition,
     LOGGING_FORMAT.definition,
     LOGGING_FILTER.definition,
@@ -131,6 +141,34 @@ impl ConfigValue for Address {
     }
 }
 
+/// Where the schema registry's API listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryListener {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(SocketAddr),
+}
+
+impl ConfigValue for RegistryListener {
+    const KIND: Kind = Kind::Text;
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At).map_err(|_| {
+                "is neither off nor an IP address with a port, such as 127.0.0.1:8081".to_owned()
+            }),
+        }
+    }
+}
+
+impl FromStr for RegistryListener {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
 /// What a worker is told about itself. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -139,6 +177,9 @@ pub struct WorkerSettings {
     /// Where REST listens, if somebody chose it: a busy one is an error then. Otherwise [`REST_DEFAULT`], or a free
     /// port if that is taken.
     pub rest_address: Option<SocketAddr>,
+    /// Where the schema registry listens, if somebody chose it: a busy port is an error then. Otherwise
+    /// [`REGISTRY_DEFAULT`], or a free port if that is taken.
+    pub registry_listener: Option<RegistryListener>,
     /// How long a stop waits for tasks. Default 30 s.
     pub shutdown_deadline: Duration,
     /// How log lines look. Default text.
@@ -208,9 +249,11 @@ pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
 impl WorkerSettings {
     fn of(config: &Config) -> Result<Self> {
         let chosen = config.text(REST_ADDRESS.name()).is_some();
+        let registry_chosen = config.text(REGISTRY_LISTENER.name()).is_some();
         Ok(Self {
             data_dir: config.get(&DATA_DIR)?.into(),
             rest_address: chosen.then_some(config.get(&REST_ADDRESS)?.0),
+            registry_listener: registry_chosen.then_some(config.get(&REGISTRY_LISTENER)?),
             shutdown_deadline: config.get(&SHUTDOWN_DEADLINE)?,
             log_format: config.get(&LOGGING_FORMAT)?,
             log_filter: config.get(&LOGGING_FILTER)?,
@@ -228,7 +271,7 @@ impl WorkerSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEYS, LogFormat, REST_DEFAULT, read};
+    use super::{KEYS, LogFormat, REGISTRY_DEFAULT, REST_DEFAULT, RegistryListener, read};
     use std::{collections::BTreeSet, time::Duration};
     use tapline_sdk::Presence;
 
@@ -245,6 +288,9 @@ mod tests {
                 .as_deref(),
             Some(REST_DEFAULT)
         );
+        let registry = REGISTRY_DEFAULT.parse().expect("the default is an address");
+        let written_registry = written.registry_listener.take();
+        assert_eq!(written_registry, Some(RegistryListener::At(registry)));
         assert_eq!(written, read("none", "").expect("no file is good"));
     }
 
@@ -279,6 +325,9 @@ mod tests {
         assert_eq!(settings.log.checkpoint_interval, Duration::from_secs(5));
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.rest_address, None);
+        assert_eq!(settings.registry_listener, None);
+        let off = read("w.yaml", "registry.listener: off\n").expect("it is good");
+        assert_eq!(off.registry_listener, Some(RegistryListener::Off));
     }
 
     #[test]

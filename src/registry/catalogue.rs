@@ -1,61 +1,79 @@
-//! What the registry's topic says, indexed; and the JSON of its records, which is Confluent's.
+//! What the registry's topic says, indexed: built from its records alone, one at a time, in any order of keys.
 
+use super::{
+    level::{Compatibility, Mode},
+    record::{
+        AVRO, ConfigValue, DeleteSubjectValue, HighestId, Key, ModeValue, Reference, SchemaValue,
+    },
+};
 use crate::state::Blob;
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
-use tapline_sdk::Error;
 
-/// The version of the key's format.
-const MAGIC: i32 = 1;
+/// What has an id: a text with what it refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Document {
+    /// The schema's text.
+    pub text: Arc<str>,
+    /// `AVRO`, or what a registry that wrote the topic before knew beside it.
+    pub kind: Arc<str>,
+    /// Schemas whose types the text uses.
+    pub references: Vec<Reference>,
+}
 
-/// Schemas by id, text and subject.
+/// A schema under a subject.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) id: i32,
+    pub(super) document: Arc<Document>,
+    /// Hidden from new uses by its own record; its id still decodes.
+    deleted: bool,
+    /// The record's key, as somebody wrote it: only the same bytes replace it.
+    pub(super) key: Blob,
+    pub(super) stored: SchemaValue,
+}
+
+/// What has an id, and where it is registered.
+#[derive(Debug, Clone)]
+struct Known {
+    document: Arc<Document>,
+    uses: BTreeSet<(Arc<str>, i32)>,
+}
+
+/// A setting with the bytes of its key.
+#[derive(Debug, Clone)]
+pub(super) struct Setting<T> {
+    pub(super) key: Blob,
+    pub(super) value: T,
+}
+
+type Settings<T> = BTreeMap<Option<Arc<str>>, Setting<T>>;
+
+/// Which versions are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those in use.
+    Live,
+    /// Those that were deleted, but not for good.
+    Deleted,
+    /// Both.
+    All,
+}
+
+/// Schemas by id, text and subject, with the settings of subjects.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Catalogue {
-    by_id: HashMap<i32, Arc<str>>,
-    by_text: HashMap<Arc<str>, i32>,
-    subjects: BTreeMap<Arc<str>, Vec<Version>>,
-}
-
-#[derive(Debug, Clone)]
-struct Version {
-    number: i32,
-    id: i32,
-    /// Hidden from new uses; its id still decodes.
-    deleted: bool,
-}
-
-/// A version of a subject, as it stands in the topic.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    subject: Arc<str>,
-    version: i32,
-    id: i32,
-    schema: Arc<str>,
-}
-
-/// The key of every record; what is not a schema's has other fields beside.
-#[derive(Serialize, Deserialize)]
-struct Key<'a> {
-    keytype: &'a str,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    version: Option<i32>,
-    magic: i32,
-}
-
-/// The value of a schema's record.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    subject: String,
-    version: i32,
-    id: i32,
-    schema: String,
-    #[serde(default)]
-    deleted: bool,
+    by_id: HashMap<i32, Known>,
+    by_document: HashMap<Arc<Document>, i32>,
+    subjects: BTreeMap<Arc<str>, BTreeMap<i32, Arc<Version>>>,
+    pub(super) configs: Settings<ConfigValue>,
+    pub(super) modes: Settings<Mode>,
+    /// Subjects that another registry deleted by a record of their own: versions up to this one are deleted.
+    pub(super) markers: BTreeMap<Arc<str>, Setting<i32>>,
+    /// The highest id that was ever given out.
+    pub(super) highest_id: i32,
 }
 
 impl Catalogue {
@@ -66,162 +84,277 @@ impl Catalogue {
     pub(super) fn build(entries: &BTreeMap<Blob, Blob>) -> Result<Self, String> {
         let mut catalogue = Self::default();
         for (key, value) in entries {
-            let key: Key<'_> =
-                serde_json::from_slice(key).map_err(|error| format!("a key: {error}"))?;
-            match key.keytype {
-                "SCHEMA" => {
-                    let stored: Stored = serde_json::from_slice(value)
-                        .map_err(|error| format!("a schema: {error}"))?;
-                    catalogue.index(stored)?;
-                }
-                // Settings of a registry that held the topic before. Our subjects have compatibility NONE.
-                "CONFIG" | "MODE" | "NOOP" | "DELETE_SUBJECT" | "CLEAR_SUBJECT" | "CONTEXT" => {}
-                other => return Err(format!("a record of type {other}")),
-            }
-        }
-        for versions in catalogue.subjects.values_mut() {
-            versions.sort_by_key(|version| version.number);
+            catalogue.apply(key, Some(value))?;
         }
         Ok(catalogue)
     }
 
-    fn index(&mut self, stored: Stored) -> Result<(), String> {
-        let Stored {
-            subject,
-            version,
-            id,
-            schema,
-            deleted,
-        } = stored;
-        let schema: Arc<str> = schema.into();
-        let known = self.by_id.entry(id).or_insert_with(|| Arc::clone(&schema));
-        if *known != schema {
-            return Err(format!("two schemas with the id {id}"));
+    /// Takes one record in.
+    ///
+    /// # Errors
+    /// No registry wrote it.
+    pub(super) fn apply(&mut self, key: &Blob, value: Option<&Blob>) -> Result<(), String> {
+        let parsed: Key = parse(key, "a key")?;
+        // Some registries delete by the text `null`.
+        let value = value.filter(|value| ***value != *b"null");
+        let subject: Option<Arc<str>> = parsed.subject.map(Into::into);
+        match parsed.keytype.as_str() {
+            "SCHEMA" => {
+                let (Some(subject), Some(number)) = (subject, parsed.version) else {
+                    return Err("a schema's key without a subject and a version".to_owned());
+                };
+                self.forget(&subject, number);
+                if let Some(value) = value {
+                    self.index(subject, number, key, parse(value, "a schema")?)?;
+                }
+            }
+            "CONFIG" => {
+                let value = value.map(|value| parse(value, "settings")).transpose()?;
+                set(&mut self.configs, subject, key, value);
+            }
+            "MODE" => {
+                let value: Option<ModeValue> = value.map(|v| parse(v, "a mode")).transpose()?;
+                // A mode that we do not know promises nothing that we could keep.
+                let mode = value.map(|value| Mode::parse(&value.mode).unwrap_or(Mode::ReadOnly));
+                set(&mut self.modes, subject, key, mode);
+            }
+            "DELETE_SUBJECT" => {
+                let value: Option<DeleteSubjectValue> =
+                    value.map(|v| parse(v, "a deletion")).transpose()?;
+                let value = value.map(|value| value.version);
+                let subject = subject.ok_or("a deletion without a subject")?;
+                set(&mut self.markers, subject, key, value);
+            }
+            "NOOP" => {
+                // Theirs has no value.
+                let highest: Option<HighestId> =
+                    value.and_then(|value| serde_json::from_slice(value).ok());
+                let id = highest.map_or(0, |highest| highest.id);
+                self.highest_id = self.highest_id.max(id);
+            }
+            // A cleared subject's schemas have lost their records; contexts and associations are not supported.
+            "CLEAR_SUBJECT" | "CONTEXT" | "ASSOC" => {}
+            other => return Err(format!("a record of type {other}")),
         }
-        self.by_text.entry(schema).or_insert(id);
-        let versions = self.subjects.entry(subject.into()).or_default();
-        versions.push(Version {
-            number: version,
-            id,
-            deleted,
-        });
         Ok(())
     }
 
-    /// The ids of all of them, if each is registered under its subject.
-    pub(super) fn find_all(&self, schemas: &[(Arc<str>, Arc<str>)]) -> Option<Vec<i32>> {
-        schemas
-            .iter()
-            .map(|(subject, text)| self.find(subject, text))
-            .collect()
-    }
-
-    fn find(&self, subject: &str, text: &str) -> Option<i32> {
-        let id = *self.by_text.get(text)?;
-        let versions = self.subjects.get(subject)?;
-        versions
-            .iter()
-            .any(|version| version.id == id && !version.deleted)
-            .then_some(id)
-    }
-
-    /// Adds what is missing and returns it, to be stored.
-    ///
-    /// # Errors
-    /// There are no ids left.
-    pub(super) fn add_all(
+    fn index(
         &mut self,
-        schemas: &[(Arc<str>, Arc<str>)],
-    ) -> Result<Vec<Entry>, Error> {
-        let mut fresh = Vec::new();
-        for (subject, schema) in schemas {
-            if self.find(subject, schema).is_some() {
-                continue;
-            }
-            let id = match self.by_text.get(schema) {
-                Some(id) => *id,
-                None => self.next_id()?,
-            };
-            self.by_id.insert(id, Arc::clone(schema));
-            self.by_text.insert(Arc::clone(schema), id);
-            let versions = self.subjects.entry(Arc::clone(subject)).or_default();
-            let version = versions
-                .iter()
-                .map(|version| version.number)
-                .max()
-                .unwrap_or(0)
-                + 1;
-            versions.push(Version {
-                number: version,
-                id,
-                deleted: false,
-            });
-            let (subject, schema) = (Arc::clone(subject), Arc::clone(schema));
-            fresh.push(Entry {
-                subject,
-                version,
-                id,
-                schema,
-            });
+        subject: Arc<str>,
+        number: i32,
+        key: &Blob,
+        stored: SchemaValue,
+    ) -> Result<(), String> {
+        let document = Arc::new(Document {
+            text: stored.schema.as_str().into(),
+            kind: stored.kind.as_deref().unwrap_or(AVRO).into(),
+            references: stored.references.clone(),
+        });
+        let id = stored.id;
+        let known = self.by_id.entry(id).or_insert_with(|| Known {
+            document: Arc::clone(&document),
+            uses: BTreeSet::new(),
+        });
+        if known.document != document {
+            return Err(format!("two schemas with the id {id}"));
         }
-        Ok(fresh)
+        known.uses.insert((Arc::clone(&subject), number));
+        let document = Arc::clone(&known.document);
+        self.highest_id = self.highest_id.max(id);
+        self.by_document.entry(Arc::clone(&document)).or_insert(id);
+        let version = Version {
+            id,
+            document,
+            deleted: stored.deleted,
+            key: Arc::clone(key),
+            stored,
+        };
+        let versions = self.subjects.entry(subject).or_default();
+        versions.insert(number, Arc::new(version));
+        Ok(())
     }
 
-    fn next_id(&self) -> Result<i32, Error> {
-        let last = self.by_id.keys().copied().max().unwrap_or(0);
-        last.checked_add(1)
-            .ok_or_else(|| Error::fatal("the schema registry has no ids left"))
+    fn forget(&mut self, subject: &Arc<str>, number: i32) {
+        let Some(versions) = self.subjects.get_mut(subject) else {
+            return;
+        };
+        let Some(version) = versions.remove(&number) else {
+            return;
+        };
+        if versions.is_empty() {
+            self.subjects.remove(subject);
+        }
+        let Some(known) = self.by_id.get_mut(&version.id) else {
+            return;
+        };
+        known.uses.remove(&(Arc::clone(subject), number));
+        if known.uses.is_empty() {
+            self.by_id.remove(&version.id);
+            if self.by_document.get(&version.document) == Some(&version.id) {
+                self.by_document.remove(&version.document);
+            }
+        }
     }
 
-    pub(super) fn schema(&self, id: i32) -> Option<Arc<str>> {
-        self.by_id.get(&id).cloned()
+    /// Whether a version is hidden, by its own record or by its subject's deletion.
+    pub(super) fn is_deleted(&self, subject: &str, number: i32, version: &Version) -> bool {
+        let marker = self.markers.get(subject).map(|marker| marker.value);
+        version.deleted || marker.is_some_and(|last| number <= last)
     }
 
-    pub(super) fn subjects(&self) -> Vec<Arc<str>> {
-        let alive = |versions: &[Version]| versions.iter().any(|version| !version.deleted);
-        self.subjects
-            .iter()
-            .filter(|(_, versions)| alive(versions))
-            .map(|(subject, _)| Arc::clone(subject))
-            .collect()
+    fn meant(&self, which: Which, subject: &str, number: i32, version: &Version) -> bool {
+        match which {
+            Which::All => true,
+            Which::Live => !self.is_deleted(subject, number, version),
+            Which::Deleted => self.is_deleted(subject, number, version),
+        }
     }
 
-    pub(super) fn versions(&self, subject: &str) -> Vec<(i32, i32)> {
-        let versions = self
-            .subjects
-            .get(subject)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let alive = versions.iter().filter(|version| !version.deleted);
-        alive.map(|version| (version.number, version.id)).collect()
+    /// The versions of a subject, oldest first.
+    pub(super) fn versions<'c>(
+        &'c self,
+        subject: &'c str,
+        which: Which,
+    ) -> impl DoubleEndedIterator<Item = (i32, &'c Arc<Version>)> {
+        let versions = self.subjects.get(subject).into_iter().flatten();
+        versions
+            .map(|(number, version)| (*number, version))
+            .filter(move |(number, version)| self.meant(which, subject, *number, version))
     }
-}
 
-impl Entry {
-    /// `{"keytype":"SCHEMA","subject":…,"version":…,"magic":1}`
-    pub(super) fn key(&self) -> Blob {
-        blob(&Key {
-            keytype: "SCHEMA",
-            subject: Some(self.subject.to_string()),
-            version: Some(self.version),
-            magic: MAGIC,
+    /// A version of a subject.
+    pub(super) fn version(
+        &self,
+        subject: &str,
+        number: i32,
+        which: Which,
+    ) -> Option<&Arc<Version>> {
+        let version = self.subjects.get(subject)?.get(&number)?;
+        self.meant(which, subject, number, version)
+            .then_some(version)
+    }
+
+    /// The subjects that have such a version, in order. Deleted ones have no other.
+    pub(super) fn subjects(&self, which: Which) -> impl Iterator<Item = &Arc<str>> {
+        self.subjects.keys().filter(move |subject| {
+            let live = self.versions(subject, Which::Live).next().is_some();
+            match which {
+                Which::All => true,
+                Which::Live => live,
+                Which::Deleted => !live,
+            }
         })
     }
 
-    /// `{"subject":…,"version":…,"id":…,"schema":…,"deleted":false}`
-    pub(super) fn value(&self) -> Blob {
-        blob(&Stored {
-            subject: self.subject.to_string(),
-            version: self.version,
-            id: self.id,
-            schema: self.schema.to_string(),
-            deleted: false,
-        })
+    /// The id of a schema that has one.
+    pub(super) fn id(&self, document: &Document) -> Option<i32> {
+        self.by_document.get(document).copied()
+    }
+
+    /// The live version of a subject with this id, the newest if there are several.
+    pub(super) fn use_of(&self, id: i32, subject: &str) -> Option<i32> {
+        let mut live = self.versions(subject, Which::Live).rev();
+        live.find(|(_, version)| version.id == id)
+            .map(|(number, _)| number)
+    }
+
+    /// What has this id.
+    pub(super) fn document(&self, id: i32) -> Option<&Arc<Document>> {
+        self.by_id.get(&id).map(|known| &known.document)
+    }
+
+    /// Where an id is registered, in order.
+    pub(super) fn uses(&self, id: i32, which: Which) -> Option<Vec<(Arc<str>, i32)>> {
+        let known = self.by_id.get(&id)?;
+        let meant =
+            |(subject, number): &&(Arc<str>, i32)| self.version(subject, *number, which).is_some();
+        Some(known.uses.iter().filter(meant).cloned().collect())
+    }
+
+    /// The versions that refer to this one: subject, version and id.
+    pub(super) fn referenced_by(
+        &self,
+        subject: &str,
+        number: i32,
+        which: Which,
+    ) -> Vec<(Arc<str>, i32, i32)> {
+        let refers = |version: &Version| {
+            let references = &version.document.references;
+            references
+                .iter()
+                .any(|to| to.subject == subject && to.version == number)
+        };
+        let mut found = Vec::new();
+        for at in self.subjects.keys() {
+            let users = self
+                .versions(at, which)
+                .filter(|(_, version)| refers(version));
+            found.extend(users.map(|(number, version)| (Arc::clone(at), number, version.id)));
+        }
+        found
+    }
+
+    /// What counts for a subject: its own level, or everybody's, or the default.
+    pub(super) fn compatibility(&self, subject: Option<&str>) -> Compatibility {
+        self.own_compatibility(subject)
+            .or_else(|| self.own_compatibility(None))
+            .unwrap_or(super::COMPATIBILITY_DEFAULT)
+    }
+
+    /// The level that is set for exactly this subject.
+    pub(super) fn own_compatibility(&self, subject: Option<&str>) -> Option<Compatibility> {
+        let config = self.config(subject)?;
+        Compatibility::parse(config.compatibility.as_deref()?)
+    }
+
+    /// The settings of exactly this subject.
+    pub(super) fn config(&self, subject: Option<&str>) -> Option<&ConfigValue> {
+        self.configs
+            .get(&subject.map(Into::into))
+            .map(|setting| &setting.value)
+    }
+
+    /// Whether texts are normalized before they are stored.
+    pub(super) fn normalizes(&self, subject: &str) -> bool {
+        let own = self
+            .config(Some(subject))
+            .and_then(|config| config.normalize);
+        let all = || self.config(None).and_then(|config| config.normalize);
+        own.or_else(all).unwrap_or(false)
+    }
+
+    /// The mode that is set for exactly this subject.
+    pub(super) fn own_mode(&self, subject: Option<&str>) -> Option<Mode> {
+        self.modes
+            .get(&subject.map(Into::into))
+            .map(|setting| setting.value)
+    }
+
+    /// The mode that counts for a subject.
+    pub(super) fn mode(&self, subject: Option<&str>) -> Mode {
+        let global = self.own_mode(None);
+        if global == Some(Mode::ReadOnlyOverride) {
+            return Mode::ReadOnlyOverride;
+        }
+        self.own_mode(subject).or(global).unwrap_or(Mode::ReadWrite)
     }
 }
 
-fn blob(value: &impl Serialize) -> Blob {
-    serde_json::to_vec(value)
-        .expect("invariant: numbers and texts are JSON")
-        .into()
+fn parse<'v, T: serde::Deserialize<'v>>(bytes: &'v [u8], what: &str) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| format!("{what}: {error}"))
+}
+
+fn set<K: Ord, T>(settings: &mut BTreeMap<K, Setting<T>>, at: K, key: &Blob, value: Option<T>) {
+    match value {
+        Some(value) => {
+            let key = Arc::clone(key);
+            settings.insert(at, Setting { key, value });
+        }
+        // A tombstone of another spelling of the key is none of the record that counts.
+        None if settings.get(&at).is_some_and(|known| known.key == *key) => {
+            settings.remove(&at);
+        }
+        None => {}
+    }
 }

@@ -13,6 +13,7 @@ mod health;
 mod metrics;
 mod offsets;
 mod records;
+pub mod registry;
 mod resnapshot;
 mod root;
 mod topics;
@@ -54,7 +55,8 @@ pub async fn bind(address: SocketAddr, anywhere: bool) -> Result<TcpListener> {
         return Err(Error::config(problem).code("TL0130").remedy(remedy));
     }
     TcpListener::bind(address).await.map_err(|error| {
-        let remedy = "stop the process that has the port, or choose another with --rest";
+        let remedy =
+            "stop the process that has the port, or choose another with --rest or --registry";
         Error::config(format!("cannot listen on {address}"))
             .code("TL0131")
             .remedy(remedy)

@@ -5,7 +5,7 @@
 
 use super::{
     default,
-    names::{self, DEFAULT_NAME, ENTRY_NAME, FullName},
+    names::{self, DEFAULT_NAME, ENTRY_NAME, FullName, scrubbed},
     node::{Avro, AvroField, Node, Record},
     parse::DEPTH_MAX,
     tree::Tree,
@@ -130,7 +130,7 @@ impl<'a> Builder<'a> {
         value: &'a Schema,
         depth: usize,
     ) -> Result<Node, String> {
-        let base = FullName::scrubbed(map.name.as_deref(), ENTRY_NAME);
+        let base = scrubbed(map.name.as_deref(), ENTRY_NAME);
         let name = match self.give(base, Defined::Entry(key, value)) {
             Given::Known(name) => return Ok(Node::plain(Avro::Named(name))),
             Given::New(name) => name,
@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
     }
 
     fn define(&mut self, schema: &'a Schema) -> Given {
-        let base = FullName::scrubbed(schema.name.as_deref(), DEFAULT_NAME);
+        let base = scrubbed(schema.name.as_deref(), DEFAULT_NAME);
         self.give(base, Defined::Struct(schema))
     }
 

@@ -13,13 +13,13 @@ mod placeholder;
 #[cfg(test)]
 pub(super) mod tests;
 mod to_connect;
-mod tree;
 mod varint;
 
 pub use decode::{DecodePlan, Scratch};
 pub use encode::{EncodePlan, Output};
 pub use placeholder::{Placeholder, TEXT as PLACEHOLDER};
 
+use crate::registry::tree;
 use std::sync::Arc;
 use tapline_sdk::Schema;
 

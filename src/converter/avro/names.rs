@@ -1,7 +1,7 @@
 //! Names in Avro: what is legal, and how an illegal one is scrubbed, as Confluent's converter does it with
 //! `scrub.invalid.names`.
 
-use std::fmt;
+pub(super) use crate::registry::avro::FullName;
 
 /// The namespace of what has no name of its own.
 pub(super) const NAMESPACE: &str = "io.confluent.connect.avro";
@@ -12,54 +12,19 @@ pub(super) const DEFAULT_NAME: &str = "ConnectDefault";
 /// The record name of a map's entry, where a map's keys are no strings.
 pub(super) const ENTRY_NAME: &str = "MapEntry";
 
-/// A record's full name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub(super) struct FullName {
-    /// Empty: the null namespace.
-    pub(super) namespace: String,
-    /// The last part.
-    pub(super) name: String,
-}
-
-impl FullName {
-    /// Splits at the last dot; a name without one is of the enclosing namespace.
-    pub(super) fn resolve(name: &str, enclosing: &str) -> Self {
-        match name.rsplit_once('.') {
-            Some((namespace, name)) => Self {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            },
-            None => Self {
-                namespace: enclosing.to_owned(),
-                name: name.to_owned(),
-            },
-        }
-    }
-
-    /// The legal full name for a Connect schema's name.
-    pub(super) fn scrubbed(name: Option<&str>, fallback: &str) -> Self {
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Self {
-                namespace: NAMESPACE.to_owned(),
-                name: fallback.to_owned(),
-            };
+/// The legal full name for a Connect schema's name.
+pub(super) fn scrubbed(name: Option<&str>, fallback: &str) -> FullName {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return FullName {
+            namespace: NAMESPACE.to_owned(),
+            name: fallback.to_owned(),
         };
-        let (namespace, name) = name.rsplit_once('.').unwrap_or(("", name));
-        let parts = namespace.split('.').filter(|part| !part.is_empty());
-        Self {
-            namespace: parts.map(scrub).collect::<Vec<_>>().join("."),
-            name: scrub(name),
-        }
-    }
-}
-
-impl fmt::Display for FullName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "{}.{}", self.namespace, self.name)
-        }
+    };
+    let (namespace, name) = name.rsplit_once('.').unwrap_or(("", name));
+    let parts = namespace.split('.').filter(|part| !part.is_empty());
+    FullName {
+        namespace: parts.map(scrub).collect::<Vec<_>>().join("."),
+        name: scrub(name),
     }
 }
 

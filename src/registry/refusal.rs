@@ -1,0 +1,149 @@
+//! Why a request is not carried out: the error codes of Confluent's API, each with what its clients are told.
+
+use std::fmt;
+use tapline_sdk::Error;
+
+/// A request that was not carried out.
+#[derive(Debug)]
+pub enum Refusal {
+    /// 40401
+    SubjectNotFound(String),
+    /// 40402
+    VersionNotFound(i32),
+    /// 40403, with the id that was asked for, if one was
+    SchemaNotFound(Option<i32>),
+    /// 40404
+    SubjectDeleted(String),
+    /// 40405
+    SubjectNotDeleted(String),
+    /// 40406
+    VersionDeleted(String, i32),
+    /// 40407
+    VersionNotDeleted(String, i32),
+    /// 40408
+    NoCompatibility(String),
+    /// 40409
+    NoMode(String),
+    /// 409, with a reason for each incompatibility
+    Incompatible(String, Vec<String>),
+    /// 42201
+    InvalidSchema(String),
+    /// 42202
+    InvalidVersion(String),
+    /// 42203
+    InvalidCompatibility(String),
+    /// 42204
+    InvalidMode(String),
+    /// 42205
+    NotPermitted(String),
+    /// 42206: subject, version, and who refers to it
+    Referenced(String, i32, String),
+    /// 42208
+    InvalidSubject(String),
+    /// 422: the request asks for what is not there
+    Unsupported(String),
+    /// 50001
+    Store(Error),
+}
+
+impl Refusal {
+    /// The code that clients look at; its first three digits are the HTTP status.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::SubjectNotFound(_) => 40401,
+            Self::VersionNotFound(_) => 40402,
+            Self::SchemaNotFound(_) => 40403,
+            Self::SubjectDeleted(_) => 40404,
+            Self::SubjectNotDeleted(_) => 40405,
+            Self::VersionDeleted(..) => 40406,
+            Self::VersionNotDeleted(..) => 40407,
+            Self::NoCompatibility(_) => 40408,
+            Self::NoMode(_) => 40409,
+            Self::Incompatible(..) => 409,
+            Self::InvalidSchema(_) => 42201,
+            Self::InvalidVersion(_) => 42202,
+            Self::InvalidCompatibility(_) => 42203,
+            Self::InvalidMode(_) => 42204,
+            Self::NotPermitted(_) => 42205,
+            Self::Referenced(..) => 42206,
+            Self::InvalidSubject(_) => 42208,
+            Self::Unsupported(_) => 422,
+            Self::Store(_) => 50001,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SubjectNotFound(subject) => write!(f, "Subject '{subject}' not found."),
+            Self::VersionNotFound(version) => write!(f, "Version {version} not found."),
+            Self::SchemaNotFound(None) => f.write_str("Schema not found"),
+            Self::SchemaNotFound(Some(id)) => write!(f, "Schema {id} not found"),
+            Self::SubjectDeleted(subject) => write!(
+                f,
+                "Subject '{subject}' is deleted already; permanent=true deletes it for good"
+            ),
+            Self::SubjectNotDeleted(subject) => write!(
+                f,
+                "Subject '{subject}' has versions in use; delete it without permanent=true first"
+            ),
+            Self::VersionDeleted(subject, version) => write!(
+                f,
+                "Subject '{subject}' Version {version} is deleted already; permanent=true deletes it for good"
+            ),
+            Self::VersionNotDeleted(subject, version) => write!(
+                f,
+                "Subject '{subject}' Version {version} is in use; delete it without permanent=true first"
+            ),
+            Self::NoCompatibility(subject) => write!(
+                f,
+                "Subject '{subject}' does not have subject-level compatibility configured"
+            ),
+            Self::NoMode(subject) => write!(
+                f,
+                "Subject '{subject}' does not have subject-level mode configured"
+            ),
+            Self::Incompatible(subject, reasons) => write!(
+                f,
+                "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
+                 details: [{}]",
+                reasons.join(", ")
+            ),
+            Self::InvalidSchema(reason) => write!(f, "Invalid schema: {reason}"),
+            Self::InvalidVersion(version) => write!(
+                f,
+                "'{version}' is no version: give a number from 1 to 2147483647, or latest"
+            ),
+            Self::InvalidCompatibility(level) => write!(
+                f,
+                "'{level}' is no compatibility level: NONE, BACKWARD, FORWARD and FULL are, the last three also \
+                 with _TRANSITIVE"
+            ),
+            Self::InvalidMode(mode) => write!(
+                f,
+                "'{mode}' is no mode: READWRITE, READONLY, READONLY_OVERRIDE and IMPORT are"
+            ),
+            Self::NotPermitted(reason) | Self::Unsupported(reason) => f.write_str(reason),
+            Self::Referenced(subject, version, user) => write!(
+                f,
+                "version {version} of subject '{subject}' is referred to by {user}; delete that first"
+            ),
+            Self::InvalidSubject(reason) => write!(f, "Invalid subject: {reason}"),
+            Self::Store(error) => {
+                f.write_str(&error.chain())?;
+                match &error.remedy {
+                    Some(remedy) => write!(f, " ({remedy})"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,117 @@
+//! Content types: requests in any of the registry's, answers in the one that was asked for.
+
+use super::failure::Failure;
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+/// What answers are in unless somebody asks for another.
+const V1: &str = "application/vnd.schemaregistry.v1+json";
+const UNVERSIONED: &str = "application/vnd.schemaregistry+json";
+const JSON: &str = "application/json";
+/// Clients that do not know better send this.
+const OCTETS: &str = "application/octet-stream";
+
+/// Refuses bodies of anything but the registry's types: a foreign page cannot send those without being asked first.
+pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
+    let writes = matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH
+    );
+    let kind = media_type(request.headers().get(header::CONTENT_TYPE));
+    if !writes || [V1, UNVERSIONED, JSON, OCTETS].contains(&kind.as_str()) {
+        return next.run(request).await;
+    }
+    let message = format!("HTTP 415 Unsupported Media Type: send {V1} or {JSON}");
+    Failure::plain(415, message).into_response()
+}
+
+/// Gives every answer the type that was asked for, and errors of the framework itself the form of all others.
+pub(super) async fn answers_in_form(request: Request, next: Next) -> Response {
+    let Some(kind) = wanted(request.headers()) else {
+        let message = format!("HTTP 406 Not Acceptable: answers are {V1} or {JSON}");
+        return in_form(Failure::plain(406, message).into_response(), V1);
+    };
+    let response = next.run(request).await;
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    if failed && media_type(response.headers().get(header::CONTENT_TYPE)) != JSON {
+        let failure = Failure::plain(status.as_u16(), format!("HTTP {status}"));
+        return in_form(failure.into_response(), kind);
+    }
+    in_form(response, kind)
+}
+
+fn in_form(mut response: Response, kind: &'static str) -> Response {
+    let value = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
+}
+
+/// The type that the caller likes best and we have; the first of equals. `None`: there is none.
+fn wanted(headers: &HeaderMap) -> Option<&'static str> {
+    let Some(accept) = headers.get(header::ACCEPT) else {
+        return Some(V1);
+    };
+    let accept = accept.to_str().unwrap_or_default();
+    let mut best: Option<(f32, &'static str)> = None;
+    for range in accept.split(',') {
+        let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let ours = match kind.trim().to_ascii_lowercase().as_str() {
+            V1 | "application/*" | "*/*" | "" => V1,
+            UNVERSIONED => UNVERSIONED,
+            JSON => JSON,
+            _ => continue,
+        };
+        let quality = parameters.split(';').find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            (name.trim() == "q").then(|| value.trim().parse::<f32>().ok())?
+        });
+        let quality = quality.unwrap_or(1.0);
+        if quality > best.map_or(0.0, |(quality, _)| quality) {
+            best = Some((quality, ours));
+        }
+    }
+    best.map(|(_, kind)| kind)
+}
+
+fn media_type(value: Option<&HeaderValue>) -> String {
+    let text = value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    kind.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JSON, UNVERSIONED, V1, wanted};
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    #[test]
+    fn the_answers_type_is_the_one_that_is_liked_best() {
+        for (accept, kind) in [
+            ("*/*", Some(V1)),
+            ("application/json", Some(JSON)),
+            (
+                "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json",
+                Some(V1),
+            ),
+            (
+                "application/json;q=0.2, application/vnd.schemaregistry+json;q=0.9",
+                Some(UNVERSIONED),
+            ),
+            ("text/html, */*; q=0.1", Some(V1)),
+            ("text/html", None),
+            ("application/json;q=0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(wanted(&headers), kind, "{accept}");
+        }
+        assert_eq!(wanted(&HeaderMap::new()), Some(V1));
+    }
+}
