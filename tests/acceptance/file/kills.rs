@@ -1,9 +1,13 @@
 //! SIGKILL at any moment: every line arrives once, in order, byte for byte.
 
 use super::{Copies, KAFKAS, OURS};
-use crate::support::{process::seed, wait};
+use crate::support::{process::seed, wait, worker::Worker};
 use fastrand::Rng;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// As the acceptance of the pair asks for.
 const KILLS: usize = 30;
@@ -26,8 +30,8 @@ async fn a_copied_file_is_equal_after_30_kills_with_both_class_families() {
         }
         copies.worker.start();
         let number = random.usize(0..2);
-        let left = std::fs::metadata(copies.source(number)).map_or(0, |m| m.len())
-            - copies.arrived(number);
+        let left =
+            fs::metadata(copies.source(number)).map_or(0, |m| m.len()) - copies.arrived(number);
         let until = copies.arrived(number) + random.u64(0..left);
         let moved = wait::while_moving(async || match copies.arrived(number) {
             arrived if arrived >= until => wait::Look::Found(()),
@@ -88,4 +92,70 @@ fn lines(random: &mut Rng, any_bytes: bool) -> Vec<u8> {
         bytes.push(b'\n');
     }
     bytes
+}
+
+/// Kills of the second test: enough to meet either task between its commit and its append.
+const KILLS_OF_TWO: usize = 5;
+
+#[tokio::test]
+async fn two_tasks_share_a_file_and_each_line_is_there_once() {
+    let mut random = Rng::with_seed(seed("file tasks"));
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let at = |name: &str| folder.path().join(name);
+    let source = |name: &str| {
+        let file = at(name).display().to_string();
+        format!("  {name}: {{connector: file, file: {file}, topic: {name}, batch.size: 100}}\n")
+    };
+    let pipeline = format!(
+        "version: 1\nname: two\nsources:\n{}{}sink: {{connector: file, file: {}, tasks.max: 2, from: {{topics: [a, b]}}}}\n",
+        source("a"),
+        source("b"),
+        at("out").display()
+    );
+    let mut worker = Worker::new(
+        Path::new(env!("CARGO_BIN_EXE_tapline")),
+        folder.path(),
+        &pipeline,
+    );
+    let mut expected = [Vec::new(), Vec::new()];
+    for round in 0..=KILLS_OF_TWO {
+        for (name, lines) in ["a", "b"].iter().zip(&mut expected) {
+            lines.extend((0..LINES).map(|number| format!("{name} {round} {number}")));
+            fs::write(at(name), lines.join("\n") + "\n").expect("the source file can be written");
+        }
+        let last = round == KILLS_OF_TWO;
+        let whole = 2 * fs::metadata(at("a")).expect("it exists").len();
+        let arrived = || fs::metadata(at("out")).map_or(0, |metadata| metadata.len());
+        let until = if last {
+            whole
+        } else {
+            random.u64(arrived()..whole)
+        };
+        worker.start();
+        let moved = wait::while_moving(async || match arrived() {
+            size if size >= until => wait::Look::Found(()),
+            size => wait::Look::At(size),
+        });
+        assert!(moved.await.is_some(), "nothing arrives\n{}", worker.log());
+        if last {
+            let (said, _) = worker.command(&["status"]);
+            assert!(said.contains("2/2"), "{said}");
+            assert_eq!(worker.terminate(), Some(0), "{}", worker.log());
+        } else {
+            worker.kill();
+        }
+    }
+    let found = fs::read_to_string(at("out")).expect("the file is there");
+    for (name, lines) in ["a ", "b "].iter().zip(expected) {
+        let found: Vec<&str> = found
+            .lines()
+            .filter(|line| line.starts_with(name))
+            .collect();
+        assert!(
+            found == lines,
+            "{name}: {} lines of {}",
+            found.len(),
+            lines.len()
+        );
+    }
 }
