@@ -66,16 +66,32 @@ fn parsed(text: &str) -> Option<Answer> {
         let (name, value) = line.split_once(": ")?;
         Some((name.to_owned(), value.to_owned()))
     });
-    let body = if body.is_empty() { Json::Text(String::new()) } else { Json::read(body)? };
-    Some(Answer { status, headers: headers.collect::<Option<_>>()?, body })
+    let body = if body.is_empty() {
+        Json::Text(String::new())
+    } else {
+        Json::read(body)?
+    };
+    Some(Answer {
+        status,
+        headers: headers.collect::<Option<_>>()?,
+        body,
+    })
 }
 
 #[test]
 fn a_printed_answer_is_read_back() {
     let headers = [("content-type".to_owned(), "application/json".to_owned())].into();
     let body = Json::read(r#"{"a": ["\n== x\n&\n"]}"#).expect("it is JSON");
-    let full = Answer { status: 200, headers, body };
-    let bare = Answer { status: 204, headers: [].into(), body: Json::Text(String::new()) };
+    let full = Answer {
+        status: 200,
+        headers,
+        body,
+    };
+    let bare = Answer {
+        status: 204,
+        headers: [].into(),
+        body: Json::Text(String::new()),
+    };
     for answer in [full, bare] {
         assert_eq!(parsed(&printed(&answer)), Some(answer));
     }

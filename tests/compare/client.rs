@@ -63,13 +63,23 @@ pub async fn send(to: SocketAddr, request: &Request) -> Result<Reply, String> {
         .await
         .map_err(|_elapsed| format!("{}: no answer in {PATIENCE:?}", what()))?
         .map_err(|error| format!("{}: {error}", what()))?;
-    read(&bytes).ok_or_else(|| format!("{}: not HTTP: {:?}", what(), String::from_utf8_lossy(&bytes)))
+    read(&bytes).ok_or_else(|| {
+        format!(
+            "{}: not HTTP: {:?}",
+            what(),
+            String::from_utf8_lossy(&bytes)
+        )
+    })
 }
 
 fn written(to: SocketAddr, request: &Request) -> Vec<u8> {
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
     let mut headers = vec![("Connection".to_owned(), "close".to_owned())];
-    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+    if !request
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
         headers.push(("Host".to_owned(), to.to_string()));
     }
     if let Some(body) = &request.body {
@@ -97,7 +107,11 @@ fn read(bytes: &[u8]) -> Option<Reply> {
     let chunked = headers
         .iter()
         .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-    let body = if chunked { unchunked(body)? } else { body.to_vec() };
+    let body = if chunked {
+        unchunked(body)?
+    } else {
+        body.to_vec()
+    };
     Some(Reply {
         status,
         headers,
@@ -122,6 +136,8 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn chunks_are_joined() {
-    let reply = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n");
+    let reply = read(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+    );
     assert_eq!(reply.map(|reply| reply.body).as_deref(), Some("abcd"));
 }

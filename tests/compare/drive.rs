@@ -67,7 +67,9 @@ pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Result<An
     let emptied = empty(worker, leaves).await;
     match failed {
         Some(error) => Err(format!("{}: {error}", scene.name)),
-        None => emptied.map(|()| answers).map_err(|error| format!("{}: {error}", scene.name)),
+        None => emptied
+            .map(|()| answers)
+            .map_err(|error| format!("{}: {error}", scene.name)),
     }
 }
 
@@ -93,7 +95,11 @@ async fn ask(
             Ok::<_, String>(rules::answer(&reply, &request.target, &places))
         });
     }
-    let mut answers = sent.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut answers = sent
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     answers.sort_by_key(|answer| (answer.status, answer.body.to_string()));
     Ok(answers)
 }
@@ -104,15 +110,17 @@ async fn until(
     conditions: &[Condition],
 ) -> Result<(), String> {
     let mut last = String::new();
-    let met = wait::within(CONDITION_MAX, async || match client::send(worker, request).await {
-        Ok(reply) if conditions.iter().all(|condition| holds(condition, &reply)) => Some(()),
-        Ok(reply) => {
-            last = format!("{} {}", reply.status, reply.body);
-            None
-        }
-        Err(error) => {
-            last = error;
-            None
+    let met = wait::within(CONDITION_MAX, async || {
+        match client::send(worker, request).await {
+            Ok(reply) if conditions.iter().all(|condition| holds(condition, &reply)) => Some(()),
+            Ok(reply) => {
+                last = format!("{} {}", reply.status, reply.body);
+                None
+            }
+            Err(error) => {
+                last = error;
+                None
+            }
         }
     });
     let met = met.await;
@@ -124,7 +132,10 @@ fn holds(condition: &Condition, reply: &Reply) -> bool {
         Condition::Status(status) => reply.status == *status,
         Condition::Value(pointer, wanted) => {
             let body = Json::read(&reply.body);
-            let found = body.as_ref().and_then(|body| body.at(pointer)).map(Json::plain);
+            let found = body
+                .as_ref()
+                .and_then(|body| body.at(pointer))
+                .map(Json::plain);
             found.as_deref().unwrap_or("(missing)") == wanted
         }
     }
@@ -147,12 +158,15 @@ async fn empty(worker: SocketAddr, leaves: bool) -> Result<(), String> {
         let reply = client::send(worker, &list).await.ok()?;
         (reply.body.trim() == "[]").then_some(())
     });
-    none.await.ok_or_else(|| "its connectors could not be deleted".to_owned())
+    none.await
+        .ok_or_else(|| "its connectors could not be deleted".to_owned())
 }
 
 fn encoded(name: &str) -> String {
     let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+            char::from(byte).to_string()
+        }
         other => format!("%{other:02X}"),
     };
     name.bytes().map(byte).collect()

@@ -72,7 +72,11 @@ impl Json {
             text.push_str(&line);
             return;
         }
-        let (open, close) = if matches!(self, Self::List(_)) { ('[', ']') } else { ('{', '}') };
+        let (open, close) = if matches!(self, Self::List(_)) {
+            ('[', ']')
+        } else {
+            ('{', '}')
+        };
         text.push(open);
         for position in 0..inner {
             text.push_str(if position == 0 { "\n" } else { ",\n" });
@@ -157,7 +161,9 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
         let number = serde_json::Number::from_f64(value);
-        number.map(Json::Number).ok_or_else(|| E::custom("not a number"))
+        number
+            .map(Json::Number)
+            .ok_or_else(|| E::custom("not a number"))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
@@ -187,8 +193,18 @@ impl<'de> Visitor<'de> for Reader {
 fn printed_json_is_read_back_in_its_order() {
     let text = r#"{"z":[1,-2,0.5,null,true],"a":{"y":"\u0001\"","b":{}},"m":[]}"#;
     let value = Json::read(text).expect("it is JSON");
-    assert_eq!(value.to_string().replace(": ", ":").replace(", ", ","), text);
+    assert_eq!(
+        value.to_string().replace(": ", ":").replace(", ", ","),
+        text
+    );
     assert_eq!(Json::read(&value.pretty()), Some(value.clone()));
-    assert_eq!(value.at("/a/y").map(Json::plain).as_deref(), Some("\u{1}\""));
-    assert_eq!(Json::read(r#"{"a":1,"a":2}"#), None, "a field must not stand twice");
+    assert_eq!(
+        value.at("/a/y").map(Json::plain).as_deref(),
+        Some("\u{1}\"")
+    );
+    assert_eq!(
+        Json::read(r#"{"a":1,"a":2}"#),
+        None,
+        "a field must not stand twice"
+    );
 }

@@ -27,16 +27,26 @@ async fn record() {
     let original = Original::start().await;
     let mut failed = Vec::new();
     let mut count = 0;
-    for scene in scene::all().iter().filter(|scene| scene.name.contains(&wanted)) {
+    for scene in scene::all()
+        .iter()
+        .filter(|scene| scene.name.contains(&wanted))
+    {
         match drive::play(original.address(), &postgres, scene).await {
             Ok(given) => {
-                count += given.iter().map(|(_, answers)| answers.len()).sum::<usize>();
+                count += given
+                    .iter()
+                    .map(|(_, answers)| answers.len())
+                    .sum::<usize>();
                 answers::write(&scene.name, &given);
                 eprintln!("{}: {} recorded", scene.name, given.len());
             }
             Err(error) => failed.push(error),
         }
     }
-    assert_eq!(failed, Vec::<String>::new(), "these scenes could not be played");
+    assert_eq!(
+        failed,
+        Vec::<String>::new(),
+        "these scenes could not be played"
+    );
     eprintln!("{count} answers recorded");
 }

@@ -30,18 +30,32 @@ impl Original {
     pub async fn start() -> Self {
         let fetched = fetch();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let java = Java { fetched, folder: folder.path().to_owned() };
+        let java = Java {
+            fetched,
+            folder: folder.path().to_owned(),
+        };
         let broker_port = free_port();
         let broker = java.broker(broker_port);
         until_logged(&folder.path().join("broker.log"), "Kafka Server started").await;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let worker = java.worker(broker_port, address);
         let healthy = wait::within(START_MAX, async || {
-            let answer = reqwest::get(format!("http://{address}/health")).await.ok()?;
+            let answer = reqwest::get(format!("http://{address}/health"))
+                .await
+                .ok()?;
             answer.status().is_success().then_some(())
         });
-        assert!(healthy.await.is_some(), "the original did not start: {}", java.log("worker"));
-        Self { _worker: worker, _broker: broker, _folder: folder, address }
+        assert!(
+            healthy.await.is_some(),
+            "the original did not start: {}",
+            java.log("worker")
+        );
+        Self {
+            _worker: worker,
+            _broker: broker,
+            _folder: folder,
+            address,
+        }
     }
 
     /// Where its REST API listens.
@@ -75,9 +89,15 @@ impl Java {
         );
         let mut format = self.command("format");
         format.args(["kafka.tools.StorageTool", "format", "--standalone"]);
-        format.args(["--cluster-id", "Y29tcGFyaXNvbi1vbmx5LQ", "--config"]).arg(&config);
+        format
+            .args(["--cluster-id", "Y29tcGFyaXNvbi1vbmx5LQ", "--config"])
+            .arg(&config);
         let formatted = format.status().is_ok_and(|status| status.success());
-        assert!(formatted, "the broker's storage was not formatted: {}", self.log("format"));
+        assert!(
+            formatted,
+            "the broker's storage was not formatted: {}",
+            self.log("format")
+        );
         let mut command = self.command("broker");
         Process::spawn(command.arg("kafka.Kafka").arg(config))
     }
@@ -135,7 +155,11 @@ fn fetch() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .expect("the script that fetches the original runs");
-    assert!(output.status.success(), "the original was not fetched: {}", output.status);
+    assert!(
+        output.status.success(),
+        "the original was not fetched: {}",
+        output.status
+    );
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 }
 
@@ -145,5 +169,9 @@ async fn until_logged(log: &Path, line: &str) {
         text.contains(line).then_some(())
     });
     let text = || fs::read_to_string(log).unwrap_or_default();
-    assert!(found.await.is_some(), "waited in vain for «{line}»: {}", text());
+    assert!(
+        found.await.is_some(),
+        "waited in vain for «{line}»: {}",
+        text()
+    );
 }

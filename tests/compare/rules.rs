@@ -83,7 +83,9 @@ pub fn answer(reply: &Reply, target: &str, places: &Places) -> Answer {
         }
     }
     let body = places.named(&reply.body);
-    let html = headers.get("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let html = headers
+        .get("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
     let body = match Json::read(&body) {
         Some(mut json) => {
             walk(&mut json, "", false);
@@ -114,7 +116,9 @@ fn header(name: &str, value: &str) -> String {
 
 /// Rule «page»: of a web server's HTML page its title.
 fn page(body: &str) -> String {
-    let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let title = body
+        .split_once("<title>")
+        .and_then(|(_, rest)| rest.split_once("</title>"));
     format!("<page: {}>", title.map_or("", |(title, _)| title))
 }
 
@@ -131,7 +135,9 @@ fn walk(value: &mut Json, field: &str, in_map: bool) {
         }
         Json::List(items) => items.iter_mut().for_each(|item| walk(item, field, in_map)),
         Json::Text(text) => {
-            let name = NAMES.iter().find(|(name, _)| !in_map && *name == field && !text.is_empty());
+            let name = NAMES
+                .iter()
+                .find(|(name, _)| !in_map && *name == field && !text.is_empty());
             *text = name.map_or_else(|| prose(text), |(_, name)| (*name).to_owned());
         }
         Json::Number(_) => {
@@ -152,7 +158,12 @@ fn prose(text: &str) -> String {
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<moment>"),
             (r"\b\d+ ms\b", "<n> ms"),
         ]
-        .map(|(pattern, name)| (Regex::new(pattern).expect("a rule's pattern is valid"), name))
+        .map(|(pattern, name)| {
+            (
+                Regex::new(pattern).expect("a rule's pattern is valid"),
+                name,
+            )
+        })
     });
     let mut text = text.to_owned();
     for (pattern, name) in &*RULES {
@@ -176,10 +187,20 @@ fn by_target(json: Json, target: &str) -> Json {
         ("/connector-plugins", Json::List(plugins)) => by_name(plugins, &["/class"]),
         ("/admin/loggers", Json::Object(mut loggers)) => {
             // Which classes have a logger depends on what ran so far; whose level was set does not.
-            loggers.retain(|name, logger| name == "root" || logger.at("/last_modified") != Some(&Json::Null));
+            loggers.retain(|name, logger| {
+                name == "root" || logger.at("/last_modified") != Some(&Json::Null)
+            });
             Json::Object(loggers)
         }
-        (path, Json::List(definitions)) if path.ends_with("/config") => by_name(definitions, &["/name"]),
+        (path, Json::Object(mut config))
+            if path.starts_with("/connectors/") && path.ends_with("/config") =>
+        {
+            config.sort_unstable_keys();
+            Json::Object(config)
+        }
+        (path, Json::List(definitions)) if path.ends_with("/config") => {
+            by_name(definitions, &["/name"])
+        }
         (path, Json::Object(mut fields)) if path.ends_with("/validate") => {
             if let Some(Json::List(configs)) = fields.get_mut("configs") {
                 let configs = std::mem::take(configs);
@@ -217,7 +238,14 @@ fn by_name(entries: Vec<Json>, pointers: &[&str]) -> Json {
         });
         let name = name.unwrap_or_else(|| "(none)".to_owned());
         let twice = named.contains_key(&name);
-        named.insert(if twice { format!("{name} (again)") } else { name }, entry);
+        named.insert(
+            if twice {
+                format!("{name} (again)")
+            } else {
+                name
+            },
+            entry,
+        );
     }
     Json::Object(named)
 }
@@ -230,14 +258,29 @@ fn what_differs_by_run_gets_a_name_and_what_has_no_order_is_sorted() {
         pg: "5999".to_owned(),
     };
     let of = |target: &str, body: &str| {
-        let reply = Reply { status: 200, headers: Vec::new(), body: body.to_owned() };
+        let reply = Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: body.to_owned(),
+        };
         answer(&reply, target, &places).body.to_string()
     };
-    let info = r#"{"config":{"b":"/tmp/x/f","a":"5999","version":"9"},"version":"4.3.1","trace":""}"#;
+    let info =
+        r#"{"config":{"b":"/tmp/x/f","a":"5999","version":"9"},"version":"4.3.1","trace":""}"#;
     let named = r#"{"config": {"a": "<pg>", "b": "<dir>/f", "version": "9"}, "version": "<version>", "trace": ""}"#;
     assert_eq!(of("/connectors/a", info), named);
     assert_eq!(of("/connectors/", r#"["b","a"]"#), r#"["a", "b"]"#);
-    assert_eq!(of("/x", r#"{"message":"at 127.0.0.1:81 since 2026-01-02T03:04:05.678Z"}"#), r#"{"message": "at <worker> since <moment>"}"#);
-    let loggers = r#"{"a":{"last_modified":null},"b":{"last_modified":5},"root":{"last_modified":null}}"#;
-    assert_eq!(of("/admin/loggers", loggers), r#"{"b": {"last_modified": "<time>"}, "root": {"last_modified": null}}"#);
+    assert_eq!(
+        of(
+            "/x",
+            r#"{"message":"at 127.0.0.1:81 since 2026-01-02T03:04:05.678Z"}"#
+        ),
+        r#"{"message": "at <worker> since <moment>"}"#
+    );
+    let loggers =
+        r#"{"a":{"last_modified":null},"b":{"last_modified":5},"root":{"last_modified":null}}"#;
+    assert_eq!(
+        of("/admin/loggers", loggers),
+        r#"{"b": {"last_modified": "<time>"}, "root": {"last_modified": null}}"#
+    );
 }

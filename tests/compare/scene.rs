@@ -76,7 +76,11 @@ pub fn all() -> Vec<Scene> {
 
 fn scene(file: &Path) -> Scene {
     let text = fs::read_to_string(file).expect("a scene is text");
-    let name = file.file_stem().expect("a scene has a name").to_string_lossy().into_owned();
+    let name = file
+        .file_stem()
+        .expect("a scene has a name")
+        .to_string_lossy()
+        .into_owned();
     let mut steps = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -98,7 +102,9 @@ fn scene(file: &Path) -> Scene {
 }
 
 fn begins_a_step(line: &str) -> bool {
-    ["== ", "-- ", "# "].iter().any(|mark| line.starts_with(mark))
+    ["== ", "-- ", "# "]
+        .iter()
+        .any(|mark| line.starts_with(mark))
 }
 
 fn preparation(line: &str) -> Option<Step> {
@@ -106,13 +112,19 @@ fn preparation(line: &str) -> Option<Step> {
     Some(match verb {
         "lines" => {
             let (file, lines) = rest.split_once(": ")?;
-            Step::Lines(file.to_owned(), lines.split('|').map(str::to_owned).collect())
+            Step::Lines(
+                file.to_owned(),
+                lines.split('|').map(str::to_owned).collect(),
+            )
         }
         "sql" => Step::Sql(rest.to_owned()),
         "until" => {
             let (request, conditions) = rest.split_once(": ")?;
             let (method, target) = request.split_once(' ')?;
-            let conditions = conditions.split("; ").map(condition).collect::<Option<_>>()?;
+            let conditions = conditions
+                .split("; ")
+                .map(condition)
+                .collect::<Option<_>>()?;
             Step::Until(Request::bare(method, target), conditions)
         }
         "leaves" => Step::Leaves,
@@ -139,7 +151,10 @@ fn requests(block: &[&str]) -> Option<Vec<Request>> {
 
 fn request(block: &[&str]) -> Option<Request> {
     let (method, target) = block.first()?.split_once(' ')?;
-    let head = block.iter().position(|line| line.is_empty()).unwrap_or(block.len());
+    let head = block
+        .iter()
+        .position(|line| line.is_empty())
+        .unwrap_or(block.len());
     let body = block.get(head + 1..).unwrap_or_default().join("\n");
     let body = body.trim_end();
     let body = (!body.is_empty()).then(|| if body == "(empty)" { "" } else { body }.to_owned());
