@@ -43,13 +43,21 @@ fn allowed(block: &str) -> Allowed {
     let mut lines = block.lines().filter(|line| !line.is_empty());
     let name = lines.next().unwrap_or_default().to_owned();
     let (places, reason): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("at: "));
-    assert!(!reason.is_empty() && !places.is_empty(), "{name} has no reason or no place");
+    assert!(
+        !reason.is_empty() && !places.is_empty(),
+        "{name} has no reason or no place"
+    );
     let places = places.into_iter().map(|line| Place {
         line: line.to_owned(),
         columns: columns(line).unwrap_or_else(|| panic!("{name}: not four columns: {line}")),
         used: false,
     });
-    Allowed { name, reason: reason.join(" "), places: places.collect() }
+    let places = places.collect();
+    Allowed {
+        name,
+        reason: reason.join(" "),
+        places,
+    }
 }
 
 fn columns(line: &str) -> Option<[Regex; 4]> {
@@ -68,7 +76,12 @@ pub fn without(allowed: &mut [Allowed], differences: Vec<Difference>) -> Vec<Dif
         let sides = [&one.step, &one.place, &one.original, &one.ours];
         let mut meant = false;
         for place in allowed.iter_mut().flat_map(|entry| &mut entry.places) {
-            if place.columns.iter().zip(sides).all(|(column, side)| column.is_match(side)) {
+            if place
+                .columns
+                .iter()
+                .zip(sides)
+                .all(|(column, side)| column.is_match(side))
+            {
                 place.used = true;
                 meant = true;
             }
@@ -95,7 +108,9 @@ fn a_pattern_takes_what_it_names_and_nothing_else() {
         original: "500".to_owned(),
         ours: ours.to_owned(),
     };
-    let mut list = vec![allowed("clear\nBecause.\nat: bad / * | status | 500 | 400\nat: x | * | * | *")];
+    let mut list = vec![allowed(
+        "clear\nBecause.\nat: bad / * | status | 500 | 400\nat: x | * | * | *",
+    )];
     let left = without(&mut list, vec![difference("400"), difference("404")]);
     assert_eq!(left, [difference("404")]);
     assert_eq!(unused(&list), ["clear: at: x | * | * | *"]);

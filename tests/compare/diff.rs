@@ -22,20 +22,39 @@ pub struct Difference {
 
 impl Display for Difference {
     fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
-        let Self { step, place, original, ours } = self;
-        write!(to, "{step} | {place}\n    original: {original}\n    ours:     {ours}")
+        let Self {
+            step,
+            place,
+            original,
+            ours,
+        } = self;
+        write!(
+            to,
+            "{step} | {place}\n    original: {original}\n    ours:     {ours}"
+        )
     }
 }
 
 /// Everything that is unlike in the answers to one request.
 pub fn between(step: &str, original: &[Answer], ours: &[Answer]) -> Vec<Difference> {
-    let mut found = Found { step, differences: Vec::new() };
+    let mut found = Found {
+        step,
+        differences: Vec::new(),
+    };
     if original.len() != ours.len() {
-        found.push("answers", original.len().to_string(), ours.len().to_string());
+        found.push(
+            "answers",
+            original.len().to_string(),
+            ours.len().to_string(),
+        );
     }
     for (original, ours) in original.iter().zip(ours) {
         if original.status != ours.status {
-            found.push("status", original.status.to_string(), ours.status.to_string());
+            found.push(
+                "status",
+                original.status.to_string(),
+                ours.status.to_string(),
+            );
         }
         found.headers(&original.headers, &ours.headers);
         found.json("", &original.body, &ours.body);
@@ -65,7 +84,10 @@ impl Found<'_> {
                 self.push(&format!("header {name}"), value.clone(), other.to_owned());
             }
         }
-        for (name, value) in ours.iter().filter(|(name, _)| !original.contains_key(*name)) {
+        for (name, value) in ours
+            .iter()
+            .filter(|(name, _)| !original.contains_key(*name))
+        {
             self.push(&format!("header {name}"), MISSING.to_owned(), value.clone());
         }
     }
@@ -96,8 +118,15 @@ impl Found<'_> {
                 None => self.push(&place, value.to_string(), MISSING.to_owned()),
             }
         }
-        for (name, value) in ours.iter().filter(|(name, _)| !original.contains_key(*name)) {
-            self.push(&format!("{place}/{name}"), MISSING.to_owned(), value.to_string());
+        for (name, value) in ours
+            .iter()
+            .filter(|(name, _)| !original.contains_key(*name))
+        {
+            self.push(
+                &format!("{place}/{name}"),
+                MISSING.to_owned(),
+                value.to_string(),
+            );
         }
         let order = |of: &IndexMap<String, Json>, other: &IndexMap<String, Json>| {
             let names = of.keys().filter(|name| other.contains_key(*name));
@@ -105,7 +134,11 @@ impl Found<'_> {
         };
         let (original, ours) = (order(original, ours), order(ours, original));
         if original != ours {
-            self.push(&format!("{place} (order)"), original.join(","), ours.join(","));
+            self.push(
+                &format!("{place} (order)"),
+                original.join(","),
+                ours.join(","),
+            );
         }
     }
 }
@@ -122,5 +155,8 @@ fn every_unlike_place_is_found_once() {
     let found = between("x", std::slice::from_ref(&original), &[ours]);
     let places: Vec<_> = found.iter().map(|one| one.place.as_str()).collect();
     assert_eq!(places, ["status", "/b/1/c", "/d", "/f", " (order)"]);
-    assert_eq!(between("x", std::slice::from_ref(&original), &[original.clone()]), []);
+    assert_eq!(
+        between("x", std::slice::from_ref(&original), &[original.clone()]),
+        []
+    );
 }

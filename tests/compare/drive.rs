@@ -2,22 +2,32 @@
 
 use super::{
     client::{self, Reply, Request},
+    clients,
     json::Json,
     rules::{self, Answer, Places},
     scene::{Condition, Scene, Step},
 };
 use crate::support::{postgres::Postgres, wait};
-use std::{fs::File, io::Write as _, net::SocketAddr, time::Duration};
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
+use std::{fs::File, io::Write as _, net::SocketAddr, path::Path, time::Duration};
 
-/// What a condition may take: a start of a Debezium task on a loaded machine took 20 s.
-const CONDITION_MAX: Duration = Duration::from_secs(60);
+/// What a condition may take: a start of a Debezium task on a loaded machine took 10 s.
+const CONDITION_MAX: Duration = Duration::from_secs(45);
 
 /// The answers of a scene: a title, and one answer, or a set of them where requests were sent at once.
 pub type Answers = Vec<(String, Vec<Answer>)>;
 
-/// Plays a scene; an error says which step could not be prepared or got no answer.
-pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Result<Answers, String> {
+/// What playing a scene gave.
+#[derive(Debug)]
+pub struct Played {
+    /// The answers, up to where it failed.
+    pub answers: Answers,
+    /// What could not be prepared, got no answer or never became so.
+    pub failed: Option<String>,
+}
+
+/// Plays a scene, as far as it can be played.
+pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Played {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let places = Places {
         worker: worker.to_string(),
@@ -25,52 +35,50 @@ pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Result<An
         pg: pg.port().to_string(),
     };
     let mut answers = Answers::new();
-    let mut leaves = false;
     let mut failed = None;
     for step in &scene.steps {
-        let done = match step {
-            Step::Lines(file, lines) => {
-                let mut file = File::options()
-                    .create(true)
-                    .append(true)
-                    .open(folder.path().join(file))
-                    .expect("a scene's file opens");
-                for line in lines {
-                    writeln!(file, "{line}").expect("a line is written");
-                }
-                Ok(())
-            }
-            Step::Sql(sql) => {
-                pg.execute(&places.put(sql)).await;
-                Ok(())
-            }
-            Step::Until(request, conditions) => {
-                until(worker, &filled(request, &places), conditions).await
-            }
-            Step::Ask(title, requests) => match ask(worker, requests, &places).await {
-                Ok(given) => {
-                    answers.push((title.clone(), given));
-                    Ok(())
-                }
-                Err(error) => Err(format!("{title}: {error}")),
-            },
-            Step::Leaves => {
-                leaves = true;
-                Ok(())
-            }
-        };
-        if let Err(error) = done {
-            failed = Some(error);
+        if let Err(error) = take(step, worker, pg, &places, &mut answers).await {
+            failed = Some(format!("{}: {error}", scene.name));
             break;
         }
     }
-    let emptied = empty(worker, leaves).await;
-    match failed {
-        Some(error) => Err(format!("{}: {error}", scene.name)),
-        None => emptied
-            .map(|()| answers)
-            .map_err(|error| format!("{}: {error}", scene.name)),
+    let leaves = scene.steps.iter().any(|step| matches!(step, Step::Leaves));
+    if let Err(error) = empty(worker, leaves).await {
+        failed.get_or_insert(format!("{}: {error}", scene.name));
     }
+    Played { answers, failed }
+}
+
+async fn take(
+    step: &Step,
+    worker: SocketAddr,
+    pg: &Postgres,
+    places: &Places,
+    answers: &mut Answers,
+) -> Result<(), String> {
+    match step {
+        Step::Lines(file, lines) => {
+            let file = Path::new(&places.dir).join(file);
+            let mut file = File::options()
+                .create(true)
+                .append(true)
+                .open(file)
+                .expect("a scene's file opens");
+            let text: String = lines.iter().map(|line| places.put(line) + "\n").collect();
+            file.write_all(text.as_bytes()).expect("lines are written");
+        }
+        Step::Sql(sql) => pg.execute(&places.put(sql)).await,
+        Step::Until(request, conditions) => {
+            until(worker, &filled(request, places), conditions).await?;
+        }
+        Step::Ask(title, requests) => {
+            let given = ask(worker, requests, places).await;
+            let given = given.map_err(|error| format!("{title}: {error}"))?;
+            answers.push((title.clone(), given));
+        }
+        Step::Leaves => {}
+    }
+    Ok(())
 }
 
 fn filled(request: &Request, places: &Places) -> Request {
@@ -86,22 +94,40 @@ async fn ask(
     requests: &[Request],
     places: &Places,
 ) -> Result<Vec<Answer>, String> {
-    let mut sent = JoinSet::new();
-    for request in requests {
+    // All are polled by one task; each has a connection of its own, so that the worker meets them at once.
+    let sent = requests.iter().map(async |request| {
         let request = filled(request, places);
-        let places = places.clone();
-        sent.spawn(async move {
-            let reply = client::send(worker, &request).await?;
-            Ok::<_, String>(rules::answer(&reply, &request.target, &places))
-        });
-    }
-    let mut answers = sent
-        .join_all()
-        .await
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
+        let answer = if clients::is_command(&request) {
+            let reply = clients::run(worker, &request).await?;
+            rules::answer(&reply, clients::resource(&request), places)
+        } else {
+            let reply = settled(worker, &request).await?;
+            rules::answer(&reply, &request.target, places)
+        };
+        Ok::<_, String>(answer)
+    });
+    let given = join_all(sent).await;
+    let mut answers = given.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // Rule «at once»: who was first is chance, and how many were second, too; what all were told is a set.
     answers.sort_by_key(|answer| (answer.status, answer.body.to_string()));
+    answers.dedup();
     Ok(answers)
+}
+
+/// What the original says, to any request and before it does anything, while its workers share out tasks. Tapline has one
+/// worker and nothing to share out; the rule «rebalance» asks again.
+const REBALANCE: &str = "a rebalance is expected";
+
+async fn settled(worker: SocketAddr, request: &Request) -> Result<Reply, String> {
+    let settled = wait::within(CONDITION_MAX, async || {
+        let reply = client::send(worker, request).await;
+        let again = reply
+            .as_ref()
+            .is_ok_and(|reply| reply.body.contains(REBALANCE));
+        (!again).then_some(reply)
+    });
+    let settled = settled.await;
+    settled.unwrap_or_else(|| Err(format!("{}: it never stopped rebalancing", request.target)))
 }
 
 async fn until(

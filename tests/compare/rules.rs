@@ -92,6 +92,7 @@ pub fn answer(reply: &Reply, target: &str, places: &Places) -> Answer {
             by_target(json, target)
         }
         None if html => Json::Text(page(&body)),
+        None if body.contains("\n{") => said(&body, target),
         None => Json::Text(prose(&body)),
     };
     Answer {
@@ -120,6 +121,16 @@ fn page(body: &str) -> String {
         .split_once("<title>")
         .and_then(|(_, rest)| rest.split_once("</title>"));
     format!("<page: {}>", title.map_or("", |(title, _)| title))
+}
+
+/// Rule «a client's own line»: what a client says before the JSON that it prints is judged beside it.
+fn said(body: &str, target: &str) -> Json {
+    let (line, rest) = body.split_once('\n').unwrap_or((body, ""));
+    let Some(mut json) = Json::read(rest) else {
+        return Json::Text(prose(body));
+    };
+    walk(&mut json, "", false);
+    Json::List(vec![Json::Text(line.to_owned()), by_target(json, target)])
 }
 
 fn walk(value: &mut Json, field: &str, in_map: bool) {
@@ -193,7 +204,7 @@ fn by_target(json: Json, target: &str) -> Json {
             Json::Object(loggers)
         }
         (path, Json::Object(mut config))
-            if path.starts_with("/connectors/") && path.ends_with("/config") =>
+            if path.ends_with("/config") && !config.contains_key("tasks") =>
         {
             config.sort_unstable_keys();
             Json::Object(config)

@@ -22,6 +22,8 @@
 //! DELETE /connectors/b
 //! ```
 //!
+//! A client of `clients.rs` may stand for the method.
+//!
 //! `<dir>` stands for the scene's folder and `<pg>` for its Postgres' port. The answers to requests sent at once are
 //! compared as a set.
 
