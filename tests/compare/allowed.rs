@@ -91,10 +91,17 @@ pub fn without(allowed: &mut [Allowed], differences: Vec<Difference>) -> Vec<Dif
     left
 }
 
-/// The lines that explained nothing.
-pub fn unused(allowed: &[Allowed]) -> Vec<String> {
+/// The lines that explained nothing, but for those about a scene that was not played.
+pub fn unused(allowed: &[Allowed], skipped: &[String]) -> Vec<String> {
+    let skipped = |line: &str| {
+        let mut skipped = skipped.iter();
+        skipped.any(|scene| line.starts_with(&format!("at: {scene} / ")))
+    };
     let unused = allowed.iter().flat_map(|entry| {
-        let places = entry.places.iter().filter(|place| !place.used);
+        let places = entry
+            .places
+            .iter()
+            .filter(|place| !place.used && !skipped(&place.line));
         places.map(move |place| format!("{}: {}", entry.name, place.line))
     });
     unused.collect()
@@ -109,9 +116,10 @@ fn a_pattern_takes_what_it_names_and_nothing_else() {
         ours: ours.to_owned(),
     };
     let mut list = vec![allowed(
-        "clear\nBecause.\nat: bad / * | status | 500 | 400\nat: x | * | * | *",
+        "clear\nBecause.\nat: bad / * | status | 500 | 400\nat: x / * | * | * | *",
     )];
     let left = without(&mut list, vec![difference("400"), difference("404")]);
     assert_eq!(left, [difference("404")]);
-    assert_eq!(unused(&list), ["clear: at: x | * | * | *"]);
+    assert_eq!(unused(&list, &[]), ["clear: at: x / * | * | * | *"]);
+    assert_eq!(unused(&list, &["x".to_owned()]), Vec::<String>::new());
 }
