@@ -24,6 +24,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
+use tapline_file::{FileSink, FileSource};
 use tapline_postgres::PostgresSource;
 use tapline_sdk::{Alias, BoxFuture, Config, Info, Issue, Sink, Source, nearest};
 use tapline_sql::SqlSink;
@@ -70,7 +71,9 @@ impl Plugins {
         static BUILTIN: LazyLock<Plugins> = LazyLock::new(|| {
             Plugins::default()
                 .with_source::<PostgresSource>()
+                .with_source::<FileSource>()
                 .with_sink::<SqlSink>()
+                .with_sink::<FileSink>()
         });
         &BUILTIN
     }

@@ -11,6 +11,7 @@
 
 mod acceptance;
 mod broker;
+mod compare;
 mod crash;
 mod kafka;
 mod pipeline;

@@ -176,7 +176,7 @@ async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
     })
 }
 
-/// Connectors that the log knows and no file does: they are left alone, which somebody should know.
+/// Connectors that the log knows and no file does: they go on, which somebody should know.
 fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
     let parts = || pipelines.iter().flat_map(|pipeline| &pipeline.connectors);
     let known = |name: &str| parts().any(|part| part.name == name);
@@ -187,7 +187,7 @@ fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
         .filter(|connector| !known(&connector.name))
     {
         let message = format!(
-            "connector {} is in no file: it does not run, and keeps its offsets and its slot",
+            "connector {} is in no file: it goes on as it is stored; DELETE /connectors/{0} ends it",
             connector.name
         );
         text.push_str(&problem::warning(&message, ""));
