@@ -60,6 +60,7 @@ impl Worker {
         self.open_for_changes()?;
         check_name(name)?;
         let config = named(name, config);
+        known_secrets(&config, None)?;
         let (spec, resolved) = self.shared.checked(name, config)?;
         let shared = &self.shared;
         shared
@@ -319,6 +320,7 @@ impl Change<'_> {
             Some(before) => secrets::unmasked(&definitions, config, &before.spec.settings),
             None => config,
         };
+        known_secrets(&config, before.map(|before| &before.spec.settings))?;
         let (spec, resolved) = self.shared.checked(&self.connector.name, config)?;
         let (target, tasks) =
             before.map_or((TargetState::Started, 0), |one| (one.target, one.tasks));
@@ -370,6 +372,17 @@ impl Shared {
 fn named(name: &str, mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
     config.insert(keys::NAME.name().to_owned(), name.to_owned());
     config
+}
+
+fn known_secrets(
+    config: &BTreeMap<String, String>,
+    stored: Option<&BTreeMap<String, String>>,
+) -> Result<(), Refused> {
+    let left = secrets::left_masked(config, stored);
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::Invalid(left))
 }
 
 fn check_name(name: &str) -> Result<(), Refused> {

@@ -4,7 +4,7 @@
 
 use crate::config::placeholder::{Part, parts};
 use std::collections::BTreeMap;
-use tapline_sdk::{Definition, Kind};
+use tapline_sdk::{Definition, Issue, Kind};
 
 /// What stands where a secret is; Kafka Connect's word.
 const MASK: &str = "[hidden]";
@@ -46,6 +46,22 @@ pub(crate) fn unmasked(
         }
     }
     properties
+}
+
+/// Keys that still hold a mask, which came from somewhere else: it would be taken for the secret.
+pub(crate) fn left_masked(
+    properties: &BTreeMap<String, String>,
+    stored: Option<&BTreeMap<String, String>>,
+) -> Vec<Issue> {
+    let known = |key: &String| stored.and_then(|stored| stored.get(key));
+    let left = properties
+        .iter()
+        .filter(|(key, value)| value.contains(MASK) && known(key) != Some(value));
+    left.map(|(key, _)| {
+        let problem = format!("holds {MASK}, which stands for a secret that is not known here");
+        Issue::new(key, problem, "write the secret, or a placeholder for it")
+    })
+    .collect()
 }
 
 /// Keys whose values are sealed on disk: whatever would be masked.
@@ -163,6 +179,8 @@ mod tests {
         assert_eq!(unmasked(&KEYS, back, &stored), stored);
         let changed = settings(&[("pass", "new"), ("url", "s://u:[hidden]@other")]);
         assert_eq!(unmasked(&KEYS, changed.clone(), &stored), changed);
+        let left = left_masked(&changed, Some(&stored));
+        assert_eq!((left.len(), &*left[0].key), (1, "url"));
         assert_eq!(sealed(&KEYS, &stored), ["pass", "url"]);
     }
 }

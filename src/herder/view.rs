@@ -49,6 +49,13 @@ impl Worker {
         existing.map(|one| one.name.to_string()).collect()
     }
 
+    /// The version of a connector's class, by any of its names.
+    #[must_use]
+    pub fn version_of(&self, class: &str) -> Option<&'static str> {
+        let mut plugins = named(&self.shared.settings.plugins, class);
+        plugins.next().map(|plugin| plugin.info().version)
+    }
+
     /// One connector's settings and number of tasks.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<ConnectorInfo> {

@@ -106,7 +106,9 @@ impl Plugins {
             let mut found: Vec<PluginInfo> = Vec::new();
             for plugin in self.all().filter(|plugin| plugin.kind() == kind) {
                 let info = plugin.info();
+                // Last words of classes are names, too, but no classes.
                 let aliases = info.aliases.iter().map(|alias| alias.class);
+                let aliases = aliases.filter(|class| class.contains('.'));
                 found.extend(aliases.chain([info.class]).map(|class| PluginInfo {
                     class,
                     kind: kind.as_str(),

@@ -2,10 +2,11 @@
 //!
 //! One process is the whole cluster here, so both scopes set the same levels; they differ in what is answered.
 
-use super::{App, failure::Failure, plugins::given};
+use super::{App, body, failure::Failure};
 use crate::logging::{self, Level, Logger};
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, Query},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -38,9 +39,9 @@ async fn show(Path(name): Path<String>) -> Result<Json<Logger>, Failure> {
 async fn set(
     Path(name): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
-    body: String,
+    body: Bytes,
 ) -> Result<Response, Failure> {
-    let level = match given(&body)?.remove("level") {
+    let level = match body::settings(body::object(&body)?)?.remove("level") {
         None | Some(None) => {
             let problem = "Desired 'level' parameter was not specified in request.";
             return Err(Failure::bad_request(problem));

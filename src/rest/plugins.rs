@@ -4,25 +4,22 @@
 //! Reads the registry of plugins and the worker's placeholders; changes nothing. With `probe=true`, which is ours, a
 //! validate also connects to the other system.
 
-use super::{App, failure::Failure};
+use super::{App, body, failure::Failure};
 use crate::{
     plugins::{ConfigInfos, ConfigKeyInfo, Given, PluginInfo, Validated},
     worker::ConnectorKind,
 };
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, Query, State},
     routing::{MethodRouter, get, put},
 };
-use serde_json::{Map, Value};
 use std::time::Duration;
 use tapline_sdk::{Config, Issue};
 
 /// A server that does not answer is reported before the client gives the request up (90 s).
 const PROBE_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// A connector has some 150 keys; the bound keeps the work of a validate small.
-const KEYS_MAX: usize = 2000;
 
 /// Query parameters in order: of a repeated one the first counts, as in Kafka Connect.
 type Parameters = Query<Vec<(String, String)>>;
@@ -66,9 +63,9 @@ async fn validate(
     State(app): State<App>,
     Path(plugin): Path<String>,
     Query(query): Parameters,
-    body: String,
+    body: Bytes,
 ) -> Result<Json<ConfigInfos>, Failure> {
-    let given = given(&body)?;
+    let given = body::settings(body::object(&body)?)?;
     if let Some(Some(class)) = given.get("connector.class")
         && !stem(class).ends_with(stem(&plugin))
     {
@@ -95,58 +92,6 @@ pub(super) fn validated(app: &App, given: &Given) -> Result<Validated, Failure> 
     let settings = app.worker.settings();
     let placeholders = settings.placeholders.as_deref();
     Ok(settings.plugins.validate(given, placeholders)?)
-}
-
-/// A configuration as Kafka Connect reads it: a flat object of texts, where numbers and switches count as texts.
-pub(super) fn given(body: &str) -> Result<Given, Failure> {
-    let value: Value = serde_json::from_str(body)
-        .map_err(|error| Failure::bad_request(format!("The body is not JSON: {error}")))?;
-    match value {
-        Value::Object(map) => flat(map),
-        other => Err(Failure::bad_request(format!(
-            "Cannot deserialize value of type `java.util.LinkedHashMap<java.lang.String,java.lang.String>` from {}: \
-             send an object of keys and values",
-            named(&other)
-        ))),
-    }
-}
-
-/// The settings of an object; see [`given`].
-pub(super) fn flat(map: Map<String, Value>) -> Result<Given, Failure> {
-    if map.len() > KEYS_MAX {
-        return Err(Failure::bad_request(format!(
-            "The configuration has more than {KEYS_MAX} keys"
-        )));
-    }
-    let text = |(key, value): (String, Value)| {
-        let text = match value {
-            Value::Null => None,
-            Value::Bool(value) => Some(value.to_string()),
-            Value::Number(value) => Some(value.to_string()),
-            Value::String(value) => Some(value),
-            other @ (Value::Array(_) | Value::Object(_)) => {
-                return Err(Failure::bad_request(format!(
-                    "Cannot deserialize value of type `java.lang.String` from {} (key \"{key}\"): \
-                     write the value as one text",
-                    named(&other)
-                )));
-            }
-        };
-        Ok((key, text))
-    };
-    map.into_iter().map(text).collect()
-}
-
-/// What Jackson calls a value.
-fn named(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "Null value",
-        Value::Bool(_) => "Boolean value",
-        Value::Number(_) => "Number value",
-        Value::String(_) => "String value",
-        Value::Array(_) => "Array value",
-        Value::Object(_) => "Object value",
-    }
 }
 
 async fn probe(resolved: &crate::plugins::Resolved) -> Vec<Issue> {
