@@ -5,7 +5,7 @@
 //! Connects to nothing: that is the probe's. No answer holds a secret or what a placeholder stands for (I9).
 
 use super::{
-    Plugins, Resolved,
+    Found, Plugins, Resolved,
     form::{self, Of, Row},
     info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo},
     keys,
@@ -44,13 +44,18 @@ impl Plugins {
         placeholders: Option<&dyn Placeholders>,
     ) -> Result<Validated> {
         let Some(Some(class)) = given.get(keys::CLASS.name()) else {
-            // Connect prints the values, too; without the class nobody knows which of them are secrets.
-            let names: Vec<&str> = given.keys().map(String::as_str).collect();
+            // Connect prints all values; without the class nobody knows which of them are secrets (I9).
+            let named = |(key, value): (&String, &Option<String>)| match value {
+                Some(name) if key == keys::NAME.name() => format!("{key}={name}"),
+                _ => format!("{key}={HIDDEN}"),
+            };
+            let names: Vec<String> = given.iter().map(named).collect();
             let names = names.join(", ");
             let problem = format!("Connector config {{{names}}} contains no connector type");
             return Err(Error::config(problem));
         };
-        let found = self.lookup(class).ok_or_else(|| self.no_such(class))?;
+        let found = self.lookup(class).or_else(|| self.shared(class, given));
+        let found = found.ok_or_else(|| self.no_such(class))?;
         let mut check = Check::new(given, placeholders);
         let mut configs: Vec<ConfigInfo> = form::all(&found, &check.written)
             .into_iter()
@@ -128,6 +133,20 @@ impl Plugins {
             }));
         }
         list
+    }
+
+    /// A short name that a source and a sink share means the sink where topics to read are named.
+    fn shared(&self, class: &str, given: &Given) -> Option<Found> {
+        let reads = [
+            keys::TOPICS_LIST.name(),
+            keys::TOPICS_REGEX.name(),
+            keys::TOPICS_OF.name(),
+        ];
+        let kind = match reads.iter().any(|key| given.contains_key(*key)) {
+            true => ConnectorKind::Sink,
+            false => ConnectorKind::Source,
+        };
+        self.find(kind, class).ok()
     }
 
     fn no_such(&self, class: &str) -> Error {
