@@ -128,6 +128,12 @@ impl Worker {
         });
     }
 
+    /// What it was told about itself.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     /// The log.
     #[must_use]
     pub fn broker(&self) -> &Arc<dyn Broker> {

@@ -2,9 +2,9 @@
 
 use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
 use crate::{
-    plugins::{Resolved, keys},
+    plugins::{Resolved, Validated, keys},
     state::{ConnectorConfig, TargetState},
-    worker::{ConnectorSpec, Shared, Worker, check},
+    worker::{ConnectorSpec, Shared, Worker},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tapline_sdk::{Error, Issue, Result};
@@ -26,6 +26,8 @@ pub enum Refused {
     UnknownClass(String, Vec<String>),
     /// What is wrong with its settings.
     Invalid(Vec<Issue>),
+    /// The same, key by key, as a client is told.
+    NotValid(String),
     /// Its offsets can be changed only while it is STOPPED.
     NotStopped,
     /// It was to be started and could not be.
@@ -280,9 +282,13 @@ impl Shared {
             settings,
             origin: None,
         };
-        let resolved = check(self, &spec).map_err(|refusals| {
-            Refused::Invalid(refusals.into_iter().map(|refusal| refusal.issue).collect())
-        })?;
+        let given = spec.settings.iter();
+        let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
+        let placeholders = self.settings.placeholders.as_deref();
+        let plugins = &self.settings.plugins;
+        let Validated { infos, resolved } = plugins.validate(&given.collect(), placeholders)?;
+        let resolved =
+            resolved.ok_or_else(|| Refused::NotValid(infos.refusal().unwrap_or_default()))?;
         Ok((spec, resolved))
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Found, Plugin,
     alias::{self, covers},
-    keys,
+    framework, keys,
 };
 use crate::{
     transform::{self, Chain},
@@ -102,7 +102,12 @@ impl Split {
                 split.connector.insert(key.clone(), value.clone());
             } else if known {
                 split.framework.insert(key.clone(), value.clone());
-            } else if keys::INERT.contains(&key.as_str()) {
+            } else if framework::is_default(key, value) {
+                // What is not built asks for nothing when it says the default.
+                continue;
+            } else if keys::INERT.contains(&key.as_str())
+                || framework::UNREAD.contains(&key.as_str())
+            {
                 let warning = format!("{key} has no meaning here and is ignored");
                 split.warnings.push(warning);
             } else if let Some((_, remedy)) = refused {

@@ -4,6 +4,7 @@ use super::{
     App,
     body::{self, Settings},
     failure::Failure,
+    plugins,
     states::{self, ConnectorState},
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 
 pub(super) async fn create(State(app): State<App>, body: Bytes) -> Result<Response, Failure> {
     let create = body::create(&body)?;
-    let config = config(create.config, &create.name)?;
+    let config = config(&app, create.config, &create.name)?;
     let info = app.worker.create(&create.name, config, create.target).await;
     let info = info.map_err(|refused| failure(refused, &create.name))?;
     Ok(created(&app, &create.name, info))
@@ -98,7 +99,7 @@ pub(super) async fn configure(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let settings = body::settings(body::object(&body)?)?;
-    let config = config(settings, &name)?;
+    let config = config(&app, settings, &name)?;
     let outcome = app.worker.configure(&name, config).await;
     let (info, new) = outcome.map_err(|refused| failure(refused, &name))?;
     Ok(if new {
@@ -168,6 +169,7 @@ pub(super) fn failure(refused: Refused, name: &str) -> Failure {
             known.join(", ")
         )),
         Refused::Invalid(issues) => Failure::bad_request(invalid(&issues)),
+        Refused::NotValid(text) => Failure::bad_request(text),
         Refused::NotStopped => Failure::bad_request(format!(
             "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
              specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
@@ -201,31 +203,26 @@ fn invalid(issues: &[Issue]) -> String {
     text
 }
 
-/// Settings without nulls, under one name.
-fn config(settings: Settings, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+/// Settings under one name that hold. A null that Connect takes means that the key is not given.
+fn config(
+    app: &App,
+    mut settings: Settings,
+    name: &str,
+) -> Result<BTreeMap<String, String>, Failure> {
     if let Some(Some(other)) = settings.get(keys::NAME.name())
         && other != name
     {
         return Err(renamed(other, name));
     }
-    let mut config = BTreeMap::new();
-    for (key, value) in settings {
-        match value {
-            Some(value) => _ = config.insert(key, value),
-            None if key == keys::NAME.name() => {}
-            None => {
-                return Err(Failure::bad_request(format!(
-                    "Invalid value null for configuration {key}: Null value can not be supplied as the configuration \
-                     value. Leave the key out"
-                )));
-            }
-        }
+    settings.insert(keys::NAME.name().to_owned(), Some(name.to_owned()));
+    let told = plugins::validated(app, &settings)?.infos;
+    if let Some(refusal) = told.refusal() {
+        return Err(Failure::bad_request(refusal));
     }
-    if !config.contains_key(keys::CLASS.name()) {
-        let message = format!("Connector config {{name={name}}} contains no connector type");
-        return Err(Failure::bad_request(message));
-    }
-    Ok(config)
+    let given = settings.into_iter();
+    Ok(given
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect())
 }
 
 fn renamed(given: &str, name: &str) -> Failure {

@@ -12,8 +12,10 @@ mod failure;
 mod guard;
 mod health;
 mod lifecycle;
+mod loggers;
 mod metrics;
 mod offsets;
+mod plugins;
 mod records;
 mod resnapshot;
 mod root;
@@ -147,6 +149,10 @@ fn router(app: App) -> Router {
         ),
     ] {
         // Real clients write both; Kafka Connect answers both.
+        router = router.route(&format!("{path}/"), methods.clone());
+        router = router.route(path, methods);
+    }
+    for (path, methods) in plugins::routes().into_iter().chain(loggers::routes()) {
         router = router.route(&format!("{path}/"), methods.clone());
         router = router.route(path, methods);
     }

@@ -114,6 +114,13 @@ impl Definition {
         }
     }
 
+    /// Under another heading.
+    #[must_use]
+    pub const fn under(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
+    }
+
     /// With a default.
     #[must_use]
     pub const fn or(mut self, default: &'static str) -> Self {
