@@ -2,7 +2,6 @@
 
 use super::{Connector, Stored, secrets};
 use crate::{
-    config::placeholder,
     plugins::{Plugin, Plugins, keys},
     state::TargetState,
     worker::{ConnectorKind, ConnectorStatus, Shared, Worker},
@@ -64,28 +63,15 @@ impl Worker {
         Some(self.shared.info(&connector, &stored))
     }
 
-    /// The settings of each task, as [`Worker::info`] shows settings: what was a placeholder is one again.
+    /// The settings of each task: its connector's as they were submitted, which is what Connect's connectors hand on.
+    /// What a task of ours is told beyond them (defaults, its share of the topics) is no setting that anybody made.
     #[must_use]
     pub fn task_configs(&self, name: &str) -> Option<Vec<BTreeMap<String, String>>> {
         let connector = self.shared.find(name)?;
         let stored = connector.stored()?;
-        let running = connector.running();
-        if stored.target == TargetState::Stopped {
-            return Some(Vec::new());
-        }
-        let configs = running.iter().flat_map(|running| &running.plan.configs);
-        let definitions = self.shared.definitions(&stored.spec.class);
-        let shown = |config: &BTreeMap<String, String>| {
-            let mut config = config.clone();
-            for (key, value) in &mut config {
-                let written = stored.spec.settings.get(key);
-                if let Some(written) = written.filter(|text| placeholder::is_secret(text)) {
-                    value.clone_from(written);
-                }
-            }
-            secrets::masked(&definitions, &config)
-        };
-        Some(configs.map(shown).collect())
+        let info = self.shared.info(&connector, &stored);
+        let tasks = usize::try_from(info.tasks).unwrap_or_default();
+        Some(vec![info.config; tasks])
     }
 
     /// Topics that a connector has used since its last reset, whether or not it exists.

@@ -19,7 +19,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, fmt::Write};
 use tapline_sdk::Issue;
 
@@ -40,13 +40,22 @@ pub(super) struct TaskId {
     pub(super) task: u32,
 }
 
-/// An entry of `GET /connectors?expand=…`.
+/// A part of an entry of `GET /connectors?expand=…`.
 #[derive(Debug, Serialize)]
-struct Expanded {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<ConnectorState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    info: Option<Shown>,
+#[serde(untagged)]
+enum Part {
+    Status(ConnectorState),
+    Info(Shown),
+}
+
+/// The parts of an entry, in the order in which they were asked for.
+#[derive(Debug, Default)]
+struct Parts(Vec<(String, Part)>);
+
+impl Serialize for Parts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(what, part)| (what, part)))
+    }
 }
 
 pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
@@ -55,16 +64,23 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
     if expand.is_empty() {
         return Json(names).into_response();
     }
-    let wants = |what: &str| expand.iter().any(|expand| expand == what);
     let expanded = names.into_iter().filter_map(|name| {
         // Deleted since: left out.
         let status = app.worker.status_of(&name)?;
         let info = app.worker.info(&name)?;
-        let entry = Expanded {
-            status: wants("status").then(|| states::shown(&app.worker, &status, &app.worker_id())),
-            info: wants("info").then(|| shown(info)),
-        };
-        Some((name, entry))
+        let mut parts = Parts::default();
+        // What Connect does not know, and what is asked for twice, is left out there, too.
+        for what in &expand {
+            let part = match what.as_str() {
+                "status" => Part::Status(states::shown(&app.worker, &status, &app.worker_id())),
+                "info" => Part::Info(shown(info.clone())),
+                _ => continue,
+            };
+            if !parts.0.iter().any(|(known, _)| known == what) {
+                parts.0.push((what.clone(), part));
+            }
+        }
+        Some((name, parts))
     });
     Json(expanded.collect::<BTreeMap<_, _>>()).into_response()
 }

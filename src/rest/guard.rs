@@ -5,7 +5,7 @@
 use super::failure::Failure;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -28,6 +28,16 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
         "HTTP 415 Unsupported Media Type",
     )
     .into_response()
+}
+
+/// Refuses to answer who takes no JSON, as Kafka Connect does. What is no resource of Connect's may answer otherwise.
+pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path.starts_with("/metrics") || path.starts_with("/tapline/");
+    if ours || accepts_json(request.headers()) {
+        return next.run(request).await;
+    }
+    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable").into_response()
 }
 
 /// Refuses names that are not of this machine, if the server listens on loopback.
@@ -80,6 +90,18 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(header::ACCEPT).iter().peekable();
+    let takes = |value: &HeaderValue| {
+        let mut kinds = value.to_str().unwrap_or_default().split(',');
+        kinds.any(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            ["*/*", "application/*", "application/json"].contains(&kind)
+        })
+    };
+    given.peek().is_none() || given.any(takes)
 }
 
 /// HTTP/1.1 demands a Host; what comes without one is no browser.

@@ -166,6 +166,7 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> 
         .method_not_allowed_fallback(async || Failure::not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(guard::writes_are_json))
+        .layer(middleware::from_fn(guard::answers_are_json))
         .layer(middleware::from_fn_with_state(
             local,
             guard::names_are_local,

@@ -9,6 +9,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tapline_sdk::{Position, Scalar};
@@ -16,19 +17,31 @@ use tapline_sdk::{Position, Scalar};
 /// A connector reads some thousand partitions at most, and each entry costs a lookup.
 const ENTRIES_MAX: usize = 10_000;
 
+/// `GET /connectors/{name}/offsets`, fields in Kafka Connect's order.
+#[derive(Debug, Serialize)]
+pub(super) struct Offsets {
+    offsets: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    partition: Value,
+    offset: Option<Value>,
+}
+
 pub(super) async fn show(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Json<Offsets>, Failure> {
     connectors::require(&app, &name)?;
     let entries = app.worker.offsets(&name).await?;
-    let shown = entries.iter().map(|entry| {
-        json!({
-            "partition": position_to_json(&entry.partition),
-            "offset": entry.offset.as_ref().map(position_to_json),
-        })
+    let shown = entries.iter().map(|entry| Entry {
+        partition: position_to_json(&entry.partition),
+        offset: entry.offset.as_ref().map(position_to_json),
     });
-    Ok(Json(json!({"offsets": shown.collect::<Vec<_>>()})))
+    Ok(Json(Offsets {
+        offsets: shown.collect(),
+    }))
 }
 
 /// `PATCH /connectors/{name}/offsets`: of a STOPPED connector only.
