@@ -15,6 +15,7 @@ mod compare;
 mod crash;
 mod kafka;
 mod pipeline;
+mod rest;
 mod runtime;
 mod support;
 mod tidy;

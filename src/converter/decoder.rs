@@ -1,9 +1,10 @@
 //! Key, value and header bytes to records, for a sink task.
 
 use super::{
-    avro::{Reader, Scratch},
-    encoder::{FRAME_BYTES, MAGIC},
+    Converter, Converters, HeaderConverter, JsonSettings,
     headers::{self, BARRIER, TRANSACTION, UNAVAILABLE},
+    json,
+    reading::{AvroReader, Part, Reading},
 };
 use crate::registry::Registry;
 use hashbrown::HashMap;
@@ -15,17 +16,25 @@ use tapline_sdk::{
 /// Header names kept; a topic has a handful, and beyond this they are merely allocated again.
 const NAMES_MAX: usize = 1_000;
 
-/// Schemas kept compiled, and places of shapes.
+/// Places of shapes that are kept.
 const SCHEMAS_MAX: usize = 20_000;
+
+/// How a struct with its schema begins in JSON, as our own sources write it.
+const STRUCT_IN_JSON: &[u8] = br#"{"schema":{"type":"struct","#;
 
 /// Decodes the records of one sink task.
 pub struct Decoder {
-    registry: Arc<Registry>,
-    readers: HashMap<i32, Arc<Reader>>,
+    avro: AvroReader,
+    key: Reading,
+    value: Reading,
+    header: HeaderReading,
+    /// Structs that a key converter of JSON has put into headers.
+    header_structs: json::Reader,
+    /// Whether bytes that do not fit are tried in every other form.
+    detects: bool,
     /// Where in the current `Rows` a shape stands. Only a guess, since batches come and go: always checked.
     shapes: HashMap<ShapeKey, u32>,
     names: HashMap<Box<str>, Arc<str>>,
-    scratch: Scratch,
     others: Vec<(Arc<str>, HeaderValue)>,
     text: Arc<Schema>,
     bytes: Arc<Schema>,
@@ -34,8 +43,8 @@ pub struct Decoder {
 /// A header's schema and value.
 type HeaderValue = (Option<Arc<Schema>>, Cell);
 
-/// The topic's address, and the ids of key and value.
-type ShapeKey = (usize, Option<i32>, Option<i32>);
+/// The addresses of the topic and of the schemas of key and value.
+type ShapeKey = (usize, Option<usize>, Option<usize>);
 
 /// One record as it stands in the log, without its headers.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +68,12 @@ pub struct Pushed {
     pub barrier: Option<u64>,
 }
 
-/// A decoded key or value.
-struct Part {
-    id: Option<i32>,
-    schema: Option<Arc<Schema>>,
-    cell: Cell,
+/// How headers are read.
+enum HeaderReading {
+    /// Structs in the forms in which our own sources write them, all else as it is.
+    Plain,
+    Simple,
+    Other(Reading),
 }
 
 /// What our own headers say.
@@ -75,19 +85,43 @@ struct Own<'h> {
 }
 
 impl Decoder {
-    /// A decoder that finds schemas here.
+    /// A decoder of Avro that finds schemas here.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
+        Self::with_converters(registry, &Converters::default())
+    }
+
+    /// A decoder of what these converters write.
+    #[must_use]
+    pub fn with_converters(registry: Arc<Registry>, converters: &Converters) -> Self {
+        let structs = match &converters.key {
+            Converter::Json(settings) if settings.schemas => settings.clone(),
+            _ => JsonSettings::default(),
+        };
         Self {
-            registry,
-            readers: HashMap::new(),
+            avro: AvroReader::new(registry),
+            key: Reading::new(&converters.key),
+            value: Reading::new(&converters.value),
+            header: match &converters.header {
+                HeaderConverter::Plain => HeaderReading::Plain,
+                HeaderConverter::Simple => HeaderReading::Simple,
+                HeaderConverter::Other(converter) => HeaderReading::Other(Reading::new(converter)),
+            },
+            header_structs: json::Reader::new(structs),
+            detects: false,
             shapes: HashMap::new(),
             names: HashMap::new(),
-            scratch: Scratch::default(),
             others: Vec::new(),
             text: Schema::string(),
             bytes: Schema::of(Type::Bytes).build(),
         }
+    }
+
+    /// The same, for people who look into a topic: what does not fit is shown as whatever else it is.
+    #[must_use]
+    pub fn detecting(mut self) -> Self {
+        self.detects = true;
+        self
     }
 
     /// Appends one record to `rows`. On an error no record was appended.
@@ -111,17 +145,28 @@ impl Decoder {
                     own.transaction = value.map(headers::parse_transaction).transpose()?;
                 }
                 BARRIER => own.barrier = value.map(headers::parse_barrier).transpose()?,
-                _ => others.push((self.name(name), self.header(value, rows.arena_mut()))),
+                _ => {
+                    let value = self.header(value, rows.arena_mut());
+                    let value = value.map_err(|error| of(&format!("header {name}"), error))?;
+                    others.push((self.name(name), value));
+                }
             }
         }
+        let (avro, arena) = (&mut self.avro, rows.arena_mut());
         let key = self
-            .part(record.key, rows.arena_mut())
-            .map_err(|error| of("key", error))?;
+            .key
+            .part("key", record.key, avro, self.detects, arena)?;
         let value = self
-            .part(record.value, rows.arena_mut())
-            .map_err(|error| of("value", error))?;
-        if let (Some(paths), Some(schema)) = (own.unavailable, &value.schema) {
-            headers::mark_unavailable(paths, schema, rows.arena_mut(), value.cell)?;
+            .value
+            .part("value", record.value, avro, self.detects, arena)?;
+        if let Some(paths) = own.unavailable {
+            if headers::has_fields(value.schema.as_deref(), value.cell) {
+                headers::mark_unavailable(paths, value.schema.as_deref(), arena, value.cell)?;
+            } else if record.value.is_some() {
+                // Read as one text or as bytes, the value has no fields: whoever takes it apart needs the names.
+                let paths = (Some(Arc::clone(&self.bytes)), arena.bytes(paths));
+                others.push((self.name(UNAVAILABLE), paths));
+            }
         }
         let partition = match own.barrier {
             Some(_) => Partition::All,
@@ -146,53 +191,49 @@ impl Decoder {
         })
     }
 
-    fn part(&mut self, bytes: Option<&[u8]>, arena: &mut Arena) -> Result<Part, RecordError> {
-        let Some(bytes) = bytes else {
-            return Ok(Part {
-                id: None,
-                schema: None,
-                cell: Cell::Null,
-            });
-        };
-        let (id, body) = frame(bytes)
-            .ok_or_else(|| RecordError::new("not Avro: no schema id before the data"))?;
-        let reader = self.reader(id)?;
-        let cell = reader.plan.decode(body, arena, &mut self.scratch)?;
-        Ok(Part {
-            id: Some(id),
-            schema: Some(Arc::clone(&reader.schema)),
-            cell,
-        })
-    }
-
-    fn reader(&mut self, id: i32) -> Result<Arc<Reader>, RecordError> {
-        if let Some(reader) = self.readers.get(&id) {
-            return Ok(Arc::clone(reader));
-        }
-        let unknown = || RecordError::new(format!("schema {id} is not in the registry"));
-        let text = self.registry.schema(id).ok_or_else(unknown)?;
-        let reader = Reader::parse(&text)
-            .map_err(|reason| RecordError::new(format!("schema {id}: {reason}")))?;
-        if self.readers.len() >= SCHEMAS_MAX {
-            self.readers.clear();
-        }
-        let reader = Arc::new(reader);
-        self.readers.insert(id, Arc::clone(&reader));
-        Ok(reader)
-    }
-
-    /// A struct if the value is framed Avro of a schema we know, else text, else bytes.
-    fn header(&mut self, value: Option<&[u8]>, arena: &mut Arena) -> HeaderValue {
+    fn header(
+        &mut self,
+        value: Option<&[u8]>,
+        arena: &mut Arena,
+    ) -> Result<HeaderValue, RecordError> {
         let Some(bytes) = value else {
-            return (None, Cell::Null);
+            return Ok((None, Cell::Null));
         };
-        if let Some((id, body)) = frame(bytes)
-            && let Ok(reader) = self.reader(id)
-            && headers::is_avro(&reader.schema)
-            && let Ok(cell) = reader.plan.decode(body, arena, &mut self.scratch)
-        {
-            return (Some(Arc::clone(&reader.schema)), cell);
+        let read = match &mut self.header {
+            HeaderReading::Other(reading) => reading.read(bytes, &mut self.avro, arena),
+            HeaderReading::Simple => Ok(self.simple(bytes, arena)),
+            HeaderReading::Plain => Ok(self.plain(bytes, arena)),
+        };
+        match read {
+            Err(_) if self.detects => Ok(self.plain(bytes, arena)),
+            read => read,
         }
+    }
+
+    /// A struct if the value is one of a schema we know, else text, else bytes.
+    fn plain(&mut self, bytes: &[u8], arena: &mut Arena) -> HeaderValue {
+        let avro = self.avro.read(bytes, arena).ok();
+        let json = || {
+            let reader = bytes
+                .starts_with(STRUCT_IN_JSON)
+                .then_some(&mut self.header_structs);
+            reader.and_then(|reader| reader.decode(bytes, arena).ok())
+        };
+        match avro.or_else(json) {
+            Some((Some(schema), cell)) if headers::is_struct(&schema) => (Some(schema), cell),
+            _ => self.text_or_bytes(bytes, arena),
+        }
+    }
+
+    fn simple(&self, bytes: &[u8], arena: &mut Arena) -> HeaderValue {
+        let text = std::str::from_utf8(bytes).ok();
+        match text.and_then(headers::told_apart) {
+            Some((schema, cell)) => (Some(schema), cell),
+            None => self.text_or_bytes(bytes, arena),
+        }
+    }
+
+    fn text_or_bytes(&self, bytes: &[u8], arena: &mut Arena) -> HeaderValue {
         match arena.utf8(bytes) {
             Ok(cell) => (Some(Arc::clone(&self.text)), cell),
             Err(_) => (Some(Arc::clone(&self.bytes)), arena.bytes(bytes)),
@@ -212,7 +253,12 @@ impl Decoder {
     }
 
     fn shape(&mut self, rows: &mut Rows, topic: &Arc<str>, key: Part, value: Part) -> u32 {
-        let place = (Arc::as_ptr(topic).addr(), key.id, value.id);
+        let address = |schema: &Option<Arc<Schema>>| {
+            let schema = schema.as_ref()?;
+            Some(Arc::as_ptr(schema).addr())
+        };
+        let topic_address = Arc::as_ptr(topic).addr();
+        let place = (topic_address, address(&key.schema), address(&value.schema));
         if let Some(at) = self.shapes.get(&place).copied()
             && let Some(shape) = rows.shapes().get(at as usize)
             && Arc::ptr_eq(&shape.topic, topic)
@@ -234,15 +280,6 @@ impl Decoder {
     }
 }
 
-/// The schema id and what follows.
-pub(super) fn frame(bytes: &[u8]) -> Option<(i32, &[u8])> {
-    let (frame, body) = bytes.split_first_chunk::<FRAME_BYTES>()?;
-    match frame {
-        [MAGIC, id @ ..] => Some((i32::from_be_bytes(*id), body)),
-        _ => None,
-    }
-}
-
 fn same(a: &Option<Arc<Schema>>, b: &Option<Arc<Schema>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -259,7 +296,7 @@ fn of(part: &str, mut error: RecordError) -> RecordError {
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
-            .field("schemas", &self.readers.len())
+            .field("shapes", &self.shapes.len())
             .finish_non_exhaustive()
     }
 }

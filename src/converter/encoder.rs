@@ -1,8 +1,10 @@
 //! Records to key, value and header bytes, for a source task.
 
 use super::{
-    avro::{EncodePlan, Output, Placeholder, schema_text},
-    headers::{self, BARRIER, TRANSACTION, UNAVAILABLE},
+    Converter, Converters, HeaderConverter,
+    avro::{Output, Placeholder, schema_text},
+    headers::{self, BARRIER, HeaderText, TRANSACTION, UNAVAILABLE},
+    plan::Bound,
 };
 use crate::registry::Registry;
 use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
@@ -22,41 +24,38 @@ const RETAINED_BYTES_MAX: usize = 4 << 20;
 /// Encodes the batches of one source task.
 pub struct Encoder {
     registry: Arc<Registry>,
+    converters: Converters,
     placeholder: Placeholder,
     /// By the schema's address: it cannot be another's, because the entry holds the schema.
-    known: HashMap<usize, Known>,
+    known: HashMap<(usize, Role), Known>,
 }
 
 struct Known {
     bound: Arc<Bound>,
-    /// Where it is registered: topic and role. Seldom more than one.
-    uses: Vec<(Arc<str>, Role)>,
+    /// The topics for which it is registered, if its converter has a registry. Seldom more than one.
+    topics: Vec<Arc<str>>,
 }
 
 /// What a schema is to a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Role {
     Key,
     Value,
     Header,
 }
 
-/// A schema with its plan and id.
-struct Bound {
-    schema: Arc<Schema>,
-    plan: EncodePlan,
-    id: i32,
-}
-
 /// The plans for one batch's shapes: encodes exactly the [`Rows`] it was prepared for.
 pub struct Prepared {
     /// By shape: key and value.
     shapes: Vec<ShapePlan>,
-    /// Structs in headers; a handful.
+    /// Headers that their converter writes; a handful. All others are texts.
     headers: Vec<Arc<Bound>>,
+    /// What writes headers without a schema, if not as texts.
+    header_free: Option<Arc<Bound>>,
+    header_text: HeaderText,
 }
 
-/// The plans of a shape's key and value.
+/// The plans of a shape's key and value; `None` where there is no schema and the converter needs one.
 type ShapePlan = (Option<Arc<Bound>>, Option<Arc<Bound>>);
 
 /// One record as bytes; reused from record to record.
@@ -65,6 +64,8 @@ pub struct Encoded {
     key: Output,
     value: Output,
     key_present: bool,
+    /// Bytes before the key's data.
+    key_frame: usize,
     value_present: bool,
     headers: Vec<(Name, Option<Range<usize>>)>,
     header_bytes: Output,
@@ -77,23 +78,30 @@ enum Name {
     Theirs(Arc<str>),
 }
 
-/// A schema that is not registered for this use yet.
+/// A schema that is not known for this use yet.
 struct Missing {
     schema: Arc<Schema>,
     topic: Arc<str>,
     role: Role,
-    text: Arc<str>,
 }
 
 impl Encoder {
-    /// An encoder that registers its schemas here.
+    /// An encoder that registers its schemas here. It writes Avro.
     #[must_use]
     pub fn new(registry: Arc<Registry>) -> Self {
         Self {
             registry,
+            converters: Converters::default(),
             placeholder: Placeholder::default(),
             known: HashMap::new(),
         }
+    }
+
+    /// The same with other converters.
+    #[must_use]
+    pub fn with_converters(mut self, converters: Converters) -> Self {
+        self.converters = converters;
+        self
     }
 
     /// The same, with another placeholder for values that the source's system did not send.
@@ -103,119 +111,212 @@ impl Encoder {
         self
     }
 
-    /// Compiles and registers whatever this batch uses for the first time, in one commit that is durable on return,
-    /// so that its records may be appended. Without anything new it does no I/O.
+    /// Compiles whatever this batch uses for the first time, and registers what is Avro, in one commit that is
+    /// durable on return, so that its records may be appended. Without anything new it does no I/O.
     ///
     /// # Errors
-    /// A schema cannot be written as Avro (TL0601), or the registry cannot store it.
+    /// A schema cannot be written by its converter (TL0601), or the registry cannot store it.
     pub async fn prepare(&mut self, rows: &Rows) -> Result<Prepared, Error> {
         if self.known.len() > SCHEMAS_MAX {
             self.known.clear();
         }
-        let missing = self.missing(rows)?;
+        let missing = self.missing(rows);
         if !missing.is_empty() {
-            self.register(missing).await?;
+            let (avro, others) = missing
+                .into_iter()
+                .partition(|one| *self.converter(one.role) == Converter::Avro);
+            self.compile(others)?;
+            self.register(avro).await?;
         }
-        let bound =
-            |schema: &Option<Arc<Schema>>| schema.as_ref().and_then(|schema| self.bound(schema));
-        let shapes = rows.shapes().iter();
-        let shapes = shapes
-            .map(|shape| (bound(&shape.key), bound(&shape.value)))
-            .collect();
         let mut headers: Vec<Arc<Bound>> = Vec::new();
-        for (_, schema) in header_structs(rows) {
-            let bound = self.bound(schema).filter(|_| {
-                !headers
-                    .iter()
-                    .any(|known| Arc::ptr_eq(&known.schema, schema))
-            });
-            headers.extend(bound);
+        for (record, schema) in self.header_schemas(rows) {
+            let known = |bound: &Arc<Bound>| is_of(bound, schema);
+            if !headers.iter().any(known) {
+                headers.extend(self.bound(schema, self.header_role(record, schema)));
+            }
         }
-        Ok(Prepared { shapes, headers })
+        let key = self.free(&self.converters.key)?;
+        let value = self.free(&self.converters.value)?;
+        let shapes = rows.shapes().iter().map(|shape| {
+            (
+                self.plan(shape.key.as_ref(), Role::Key, key.as_ref()),
+                self.plan(shape.value.as_ref(), Role::Value, value.as_ref()),
+            )
+        });
+        Ok(Prepared {
+            shapes: shapes.collect(),
+            headers,
+            header_free: match &self.converters.header {
+                HeaderConverter::Other(converter) => self.free(converter)?,
+                _ => None,
+            },
+            header_text: match self.converters.header {
+                HeaderConverter::Simple => HeaderText::Simple,
+                _ => HeaderText::AsIs,
+            },
+        })
     }
 
-    fn bound(&self, schema: &Arc<Schema>) -> Option<Arc<Bound>> {
+    fn plan(
+        &self,
+        schema: Option<&Arc<Schema>>,
+        role: Role,
+        free: Option<&Arc<Bound>>,
+    ) -> Option<Arc<Bound>> {
+        match schema {
+            Some(schema) => self.bound(schema, role),
+            None => free.cloned(),
+        }
+    }
+
+    fn bound(&self, schema: &Arc<Schema>, role: Role) -> Option<Arc<Bound>> {
         self.known
-            .get(&address(schema))
+            .get(&(address(schema), role))
             .map(|known| Arc::clone(&known.bound))
     }
 
-    fn missing(&self, rows: &Rows) -> Result<Vec<Missing>, Error> {
+    /// What writes data without a schema; `None` for Avro.
+    fn free(&self, converter: &Converter) -> Result<Option<Arc<Bound>>, Error> {
+        let free = Bound::unregistered(converter, None, &self.placeholder);
+        let free = free.map_err(|reason| unwritable("?", converter, &reason))?;
+        Ok(free.map(Arc::new))
+    }
+
+    fn converter(&self, role: Role) -> &Converter {
+        match (role, &self.converters.header) {
+            (Role::Value, _) => &self.converters.value,
+            (Role::Header, HeaderConverter::Other(converter)) => converter,
+            (Role::Key | Role::Header, _) => &self.converters.key,
+        }
+    }
+
+    /// The headers that a converter writes, with their schemas. Unless one is named, these are structs alone, and only
+    /// where the converter of keys keeps a struct whole: the old and new keys of Debezium's key changes.
+    fn header_schemas<'r>(
+        &self,
+        rows: &'r Rows,
+    ) -> impl Iterator<Item = (RecordRef<'r>, &'r Arc<Schema>)> + use<'r> {
+        let (all, structs) = match (&self.converters.header, &self.converters.key) {
+            (HeaderConverter::Other(_), _) => (true, true),
+            (HeaderConverter::Simple, _) => (false, false),
+            (HeaderConverter::Plain, Converter::Avro) => (false, true),
+            (HeaderConverter::Plain, Converter::Json(settings)) => (false, settings.schemas),
+            (HeaderConverter::Plain, Converter::Plain(_)) => (false, false),
+        };
+        let records = rows.iter().filter(move |_| all || structs);
+        records.flat_map(move |record| {
+            let schemas = record.headers().filter_map(|header| header.schema);
+            schemas
+                .filter(move |schema| all || (structs && headers::is_struct(schema)))
+                .map(move |schema| (record, schema))
+        })
+    }
+
+    /// Debezium's old and new keys are of the key's schema, which needs no second subject.
+    fn header_role(&self, record: RecordRef<'_>, schema: &Arc<Schema>) -> Role {
+        let key = record.shape().key.as_ref();
+        let plain = self.converters.header == HeaderConverter::Plain;
+        if plain && key.is_some_and(|key| key == schema) {
+            Role::Key
+        } else {
+            Role::Header
+        }
+    }
+
+    fn missing(&self, rows: &Rows) -> Vec<Missing> {
         let mut missing: Vec<Missing> = Vec::new();
         let mut want = |schema: &Arc<Schema>, topic: &Arc<str>, role: Role| {
-            let found = self.known.get(&address(schema));
-            let used = |uses: &[(Arc<str>, Role)]| {
-                uses.iter().any(|(at, as_)| at == topic && *as_ == role)
+            let registered = *self.converter(role) == Converter::Avro;
+            let known = self.known.get(&(address(schema), role));
+            let same = |other: &Missing| {
+                Arc::ptr_eq(&other.schema, schema)
+                    && other.role == role
+                    && (!registered || other.topic == *topic)
             };
-            if found.is_some_and(|known| used(&known.uses))
-                || missing.iter().any(|other| {
-                    Arc::ptr_eq(&other.schema, schema)
-                        && other.topic == *topic
-                        && other.role == role
-                })
+            if known.is_some_and(|known| !registered || known.topics.contains(topic))
+                || missing.iter().any(same)
             {
-                return Ok(());
+                return;
             }
-            let text = schema_text(schema).map_err(|reason| unwritable(topic, &reason))?;
             missing.push(Missing {
                 schema: Arc::clone(schema),
                 topic: Arc::clone(topic),
                 role,
-                text: text.into(),
             });
-            Ok::<_, Error>(())
         };
         for shape in rows.shapes() {
             for (schema, role) in [(&shape.key, Role::Key), (&shape.value, Role::Value)] {
                 if let Some(schema) = schema {
-                    want(schema, &shape.topic, role)?;
+                    want(schema, &shape.topic, role);
                 }
             }
         }
-        for (record, schema) in header_structs(rows) {
-            let shape = record.shape();
-            // Debezium's old and new keys are of the key's schema, which needs no second subject.
-            let is_key = shape.key.as_ref().is_some_and(|key| key == schema);
-            want(
-                schema,
-                &shape.topic,
-                if is_key { Role::Key } else { Role::Header },
-            )?;
+        for (record, schema) in self.header_schemas(rows) {
+            let role = self.header_role(record, schema);
+            want(schema, &record.shape().topic, role);
         }
-        Ok(missing)
+        missing
+    }
+
+    /// Compiles what no registry needs to know.
+    fn compile(&mut self, missing: Vec<Missing>) -> Result<(), Error> {
+        for Missing {
+            schema,
+            topic,
+            role,
+        } in missing
+        {
+            let converter = self.converter(role);
+            let bound = Bound::unregistered(converter, Some(&schema), &self.placeholder)
+                .map_err(|reason| unwritable(&topic, converter, &reason))?;
+            if let Some(bound) = bound {
+                let known = Known {
+                    bound: Arc::new(bound),
+                    topics: Vec::new(),
+                };
+                self.known.insert((address(&schema), role), known);
+            }
+        }
+        Ok(())
     }
 
     async fn register(&mut self, missing: Vec<Missing>) -> Result<(), Error> {
-        let subject = |missing: &Missing| {
-            (
-                subject(&missing.topic, missing.role),
-                Arc::clone(&missing.text),
-            )
-        };
-        let ids = self
-            .registry
-            .register_all(missing.iter().map(subject).collect())
-            .await?;
-        for (missing, id) in missing.into_iter().zip(ids) {
-            let Missing {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let unwritable = |topic: &str, reason: &str| unwritable(topic, &Converter::Avro, reason);
+        let mut subjects = Vec::with_capacity(missing.len());
+        for Missing {
+            schema,
+            topic,
+            role,
+        } in &missing
+        {
+            let text = schema_text(schema).map_err(|reason| unwritable(topic, &reason))?;
+            subjects.push((subject(topic, *role), Arc::from(text)));
+        }
+        let ids = self.registry.register_all(subjects).await?;
+        for (
+            Missing {
                 schema,
                 topic,
                 role,
-                ..
-            } = missing;
-            if let Some(known) = self.known.get_mut(&address(&schema)) {
-                known.uses.push((topic, role));
+            },
+            id,
+        ) in missing.into_iter().zip(ids)
+        {
+            let place = (address(&schema), role);
+            if let Some(known) = self.known.get_mut(&place) {
+                known.topics.push(topic);
                 continue;
             }
-            let plan = EncodePlan::compile(&schema, &self.placeholder)
+            let bound = Bound::avro(&schema, id, &self.placeholder)
                 .map_err(|reason| unwritable(&topic, &reason))?;
-            let bound = Arc::new(Bound {
-                schema: Arc::clone(&schema),
-                plan,
-                id,
-            });
-            let uses = vec![(topic, role)];
-            self.known.insert(address(&schema), Known { bound, uses });
+            let known = Known {
+                bound: Arc::new(bound),
+                topics: vec![topic],
+            };
+            self.known.insert(place, known);
         }
         Ok(())
     }
@@ -235,22 +336,25 @@ fn subject(topic: &str, role: Role) -> Arc<str> {
     format!("{topic}-{suffix}").into()
 }
 
-fn unwritable(topic: &str, reason: &str) -> Error {
-    Error::config(format!("cannot write a schema of topic `{topic}` as Avro"))
-        .code("TL0601")
-        .remedy(
-            "exclude the column, or the table, that is nested this deeply or has this many parts",
-        )
-        .because(reason)
+fn unwritable(topic: &str, converter: &Converter, reason: &str) -> Error {
+    let form = match converter {
+        Converter::Avro => "Avro",
+        Converter::Json(_) => "JSON",
+        Converter::Plain(_) => "a plain value",
+    };
+    Error::config(format!(
+        "cannot write a schema of topic `{topic}` as {form}"
+    ))
+    .code("TL0601")
+    .remedy("exclude the column, or the table, that is nested this deeply or has this many parts")
+    .because(reason)
 }
 
-fn header_structs(rows: &Rows) -> impl Iterator<Item = (RecordRef<'_>, &Arc<Schema>)> {
-    rows.iter().flat_map(|record| {
-        let structs = record.headers().filter_map(|header| header.schema);
-        structs
-            .filter(|schema| headers::is_avro(schema))
-            .map(move |schema| (record, schema))
-    })
+fn is_of(bound: &Bound, schema: &Arc<Schema>) -> bool {
+    bound
+        .schema
+        .as_ref()
+        .is_some_and(|of| Arc::ptr_eq(of, schema))
 }
 
 impl Prepared {
@@ -274,6 +378,7 @@ impl Prepared {
             }
         };
         out.key_present = datum(key, record, head.key, &mut out.key)?;
+        out.key_frame = key.map_or(0, Bound::frame_bytes);
         out.value_present = datum(value, record, head.value, &mut out.value)?;
         if out.key.unavailable {
             return Err(RecordError::new("an unavailable value in the key"));
@@ -307,51 +412,39 @@ impl Prepared {
             return Ok(());
         }
         let start = out.header_bytes.bytes.len();
-        match header.schema {
-            Some(schema) if headers::is_avro(schema) => {
-                let bound = self
-                    .headers
-                    .iter()
-                    .find(|bound| Arc::ptr_eq(&bound.schema, schema));
-                let present = datum(
-                    bound.map(|bound| &**bound),
-                    record,
-                    header.cell,
-                    &mut out.header_bytes,
-                )?;
-                debug_assert!(present, "a header's struct is not null");
+        let bound = match header.schema {
+            Some(schema) => self.headers.iter().find(|bound| is_of(bound, schema)),
+            None => self.header_free.as_ref(),
+        };
+        let present = match bound {
+            Some(bound) => bound.append(record.arena(), header.cell, &mut out.header_bytes)?,
+            None => {
+                let schema = header.schema.map(|schema| &**schema);
+                let bytes = &mut out.header_bytes.bytes;
+                headers::text(self.header_text, schema, record.arena(), header.cell, bytes)?;
+                true
             }
-            _ => headers::text(
-                record.arena().value(header.cell),
-                &mut out.header_bytes.bytes,
-            ),
-        }
-        out.headers
-            .push((name, Some(start..out.header_bytes.bytes.len())));
+        };
+        let range = start..out.header_bytes.bytes.len();
+        out.headers.push((name, present.then_some(range)));
         Ok(())
     }
 }
 
-/// Appends a framed value; false: it is Kafka's null.
+/// Appends a value; false: it is Kafka's null.
 fn datum(
     bound: Option<&Bound>,
     record: RecordRef<'_>,
     cell: Cell,
     out: &mut Output,
 ) -> Result<bool, RecordError> {
-    let Some(bound) = bound else {
-        return match cell {
-            Cell::Null => Ok(false),
-            _ => Err(RecordError::new("a value without a schema")),
-        };
-    };
-    if cell == Cell::Null && !bound.schema.optional {
-        return Ok(false);
+    match (bound, cell) {
+        (Some(bound), _) => bound.append(record.arena(), cell, out),
+        (None, Cell::Null) => Ok(false),
+        (None, _) => Err(RecordError::new(
+            "a value without a schema, which Avro needs",
+        )),
     }
-    let [a, b, c, d] = bound.id.to_be_bytes();
-    out.bytes.extend_from_slice(&[MAGIC, a, b, c, d]);
-    bound.plan.encode(record.arena(), cell, out)?;
-    Ok(true)
 }
 
 impl Encoded {
@@ -364,7 +457,7 @@ impl Encoded {
     /// What chooses the partition: the key without its schema id, which may change while the key does not.
     #[must_use]
     pub fn partition_key(&self) -> Option<&[u8]> {
-        self.key().and_then(|key| key.get(FRAME_BYTES..))
+        self.key().and_then(|key| key.get(self.key_frame..))
     }
 
     /// The value; `None` for tombstones.

@@ -1,7 +1,9 @@
 //! Record headers in the log: the names of our own, their layouts, and values as Connect's simple converter writes
-//! them.
+//! and reads them.
 
-use tapline_sdk::{Arena, Cell, RecordError, RecordRef, Schema, Transaction, Type, Value};
+use super::print::{Form, Printer};
+use std::sync::Arc;
+use tapline_sdk::{Arena, Cell, RecordError, RecordRef, Schema, Transaction, Type};
 
 /// Names the fields of the value that are [`Cell::Unavailable`]: paths, a comma between paths, a dot between names
 /// (`after.body,after.notes`). A comma, dot or backslash in a name is preceded by a backslash.
@@ -70,38 +72,65 @@ pub(super) fn parse_barrier(bytes: &[u8]) -> Result<u64, RecordError> {
 /// is none.
 #[must_use]
 pub fn unavailable_fields(record: RecordRef<'_>) -> Option<String> {
-    let schema = record.shape().value.as_deref()?;
     let mut paths = String::new();
-    collect(
-        schema,
-        record.arena(),
-        record.head().value,
-        &mut String::new(),
-        &mut paths,
-    );
+    let schema = record.shape().value.as_deref();
+    let cell = record.head().value;
+    collect(schema, record.arena(), cell, &mut String::new(), &mut paths);
     (!paths.is_empty()).then_some(paths)
 }
 
-fn collect(schema: &Schema, arena: &Arena, cell: Cell, path: &mut String, paths: &mut String) {
-    let before = path.len();
-    for (field, child) in schema.fields().iter().zip(arena.children(cell)) {
-        if !matches!(child, Cell::Unavailable | Cell::Struct(_)) {
-            continue;
-        }
-        if before > 0 {
-            path.push('.');
-        }
-        escape(&field.name, path);
-        if *child == Cell::Unavailable {
-            if !paths.is_empty() {
-                paths.push(',');
+fn collect(
+    schema: Option<&Schema>,
+    arena: &Arena,
+    cell: Cell,
+    path: &mut String,
+    paths: &mut String,
+) {
+    let children = arena.children(cell);
+    match (schema, cell) {
+        (Some(schema), Cell::Struct(_)) => {
+            for (field, child) in schema.fields().iter().zip(children) {
+                named(Some(&field.schema), arena, &field.name, *child, path, paths);
             }
-            paths.push_str(path);
-        } else {
-            collect(&field.schema, arena, *child, path, paths);
         }
-        path.truncate(before);
+        (None, Cell::Map(_)) => {
+            for pair in children.chunks_exact(2) {
+                if let [key, child] = pair
+                    && let tapline_sdk::Value::Text(name) = arena.value(*key)
+                {
+                    named(None, arena, name, *child, path, paths);
+                }
+            }
+        }
+        _ => {}
     }
+}
+
+fn named(
+    schema: Option<&Schema>,
+    arena: &Arena,
+    name: &str,
+    child: Cell,
+    path: &mut String,
+    paths: &mut String,
+) {
+    if !matches!(child, Cell::Unavailable | Cell::Struct(_) | Cell::Map(_)) {
+        return;
+    }
+    let before = path.len();
+    if before > 0 {
+        path.push('.');
+    }
+    escape(name, path);
+    if child == Cell::Unavailable {
+        if !paths.is_empty() {
+            paths.push(',');
+        }
+        paths.push_str(path);
+    } else {
+        collect(schema, arena, child, path, paths);
+    }
+    path.truncate(before);
 }
 
 fn escape(name: &str, path: &mut String) {
@@ -113,13 +142,21 @@ fn escape(name: &str, path: &mut String) {
     }
 }
 
+/// Whether a value has fields that a header could name: a struct, or an object without a schema.
+pub(super) fn has_fields(schema: Option<&Schema>, cell: Cell) -> bool {
+    matches!(
+        (schema, cell),
+        (Some(_), Cell::Struct(_)) | (None, Cell::Map(_))
+    )
+}
+
 /// Turns the fields that the header names back into [`Cell::Unavailable`].
 ///
 /// # Errors
 /// The header is no text, or names a field that the value does not have.
 pub(super) fn mark_unavailable(
     paths: &[u8],
-    schema: &Schema,
+    schema: Option<&Schema>,
     arena: &mut Arena,
     root: Cell,
 ) -> Result<(), RecordError> {
@@ -134,19 +171,39 @@ pub(super) fn mark_unavailable(
         let mut names = split(path, '.').peekable();
         while let Some(name) = names.next() {
             let name = unescape(name);
-            let at = schema.index_of(&name).ok_or_else(wrong)?;
+            let (at, part) = place(schema, arena, parent, &name).ok_or_else(wrong)?;
+            let child = *arena.children(parent).get(at).ok_or_else(wrong)?;
             if names.peek().is_none() {
-                if arena.children(parent).len() <= at {
-                    return Err(wrong());
-                }
                 arena.set_child(parent, at, Cell::Unavailable);
             } else {
-                parent = *arena.children(parent).get(at).ok_or_else(wrong)?;
-                schema = &schema.fields().get(at).ok_or_else(wrong)?.schema;
+                (schema, parent) = (part, child);
             }
         }
     }
     Ok(())
+}
+
+/// The child of this name: its index and schema.
+fn place<'s>(
+    schema: Option<&'s Schema>,
+    arena: &Arena,
+    parent: Cell,
+    name: &str,
+) -> Option<(usize, Option<&'s Schema>)> {
+    match (schema, parent) {
+        (Some(schema), _) => {
+            let at = schema.index_of(name)?;
+            Some((at, Some(&*schema.fields().get(at)?.schema)))
+        }
+        (None, Cell::Map(_)) => {
+            let mut keys = arena.children(parent).iter().step_by(2);
+            let at = keys.position(|key| {
+                matches!(key, Cell::Text(_)) && arena.raw(*key) == name.as_bytes()
+            })?;
+            Some((2 * at + 1, None))
+        }
+        (None, _) => None,
+    }
 }
 
 /// The parts between separators that no backslash precedes.
@@ -185,17 +242,63 @@ fn unescape(name: &str) -> String {
     plain
 }
 
-/// Whether a header's value travels as Avro: only structs do, the rest is text.
-pub(super) fn is_avro(schema: &Schema) -> bool {
+/// Whether a header's value is a struct: text cannot bring it back.
+pub(super) fn is_struct(schema: &Schema) -> bool {
     matches!(schema.ty, Type::Struct(_))
 }
 
-/// Appends a header's value as text, as Connect's `SimpleHeaderConverter` does. Null is no value at all.
-pub(super) fn text(value: Value<'_>, out: &mut Vec<u8>) {
-    match value {
-        Value::Text(text) => out.extend_from_slice(text.as_bytes()),
-        // Bytes of a header of somebody else stay as they are: they would not come back from base64.
-        Value::Bytes(bytes) => out.extend_from_slice(bytes),
-        other => super::json::value(None, other, out),
+/// How a header becomes a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeaderText {
+    /// Bytes stay as they are: of somebody else's header they would not come back from base64.
+    AsIs,
+    /// Exactly as Connect's `SimpleHeaderConverter`.
+    Simple,
+}
+
+/// Appends a header's value as text, as Connect's `SimpleHeaderConverter` does. The value is not null.
+///
+/// # Errors
+/// There is no text for it.
+pub(super) fn text(
+    how: HeaderText,
+    schema: Option<&Schema>,
+    arena: &Arena,
+    cell: Cell,
+    out: &mut Vec<u8>,
+) -> Result<(), RecordError> {
+    if how == HeaderText::AsIs && matches!(cell, Cell::Bytes(_)) {
+        out.extend_from_slice(arena.raw(cell));
+        return Ok(());
     }
+    let printer = Printer {
+        form: Form::Header,
+        arena,
+        placeholder: None,
+    };
+    printer.print(schema, cell, out)
+}
+
+/// What a text of Connect's `SimpleHeaderConverter` was, as far as nothing is lost: a boolean, or a whole number of
+/// the smallest type. Everything else stays a text, where the original would guess floats, dates, lists and maps.
+pub(super) fn told_apart(text: &str) -> Option<(Arc<Schema>, Cell)> {
+    let schema = |ty: Type| Schema::of(ty).build();
+    if let Ok(value) = text.parse::<bool>() {
+        return Some((schema(Type::Bool), Cell::Bool(value)));
+    }
+    let value: i64 = text.parse().ok()?;
+    // `+5` and `007` are texts: they would not come back.
+    if itoa::Buffer::new().format(value) != text {
+        return None;
+    }
+    let ty = if i8::try_from(value).is_ok() {
+        Type::Int8
+    } else if i16::try_from(value).is_ok() {
+        Type::Int16
+    } else if i32::try_from(value).is_ok() {
+        Type::Int32
+    } else {
+        Type::Int64
+    };
+    Some((schema(ty), Cell::Int(value)))
 }

@@ -48,16 +48,45 @@ pub const PREDICATE_KEYS: Key<String> =
 pub const KEY_CONVERTER: Key<String> = Key::required(
     "key.converter",
     GENERAL,
-    "how keys are written in the log; Avro is what exists",
+    "how keys are written in the log, or read from it: avro, json, string, bytes, boolean, short, integer, long, \
+     float, double, or Kafka's class of one of them",
 )
 .or("avro");
+/// `key.converter.*`.
+pub const KEY_CONVERTER_KEYS: Key<String> = Key::required(
+    "key.converter.*",
+    GENERAL,
+    "settings of the converter of keys",
+)
+.optional();
 /// `value.converter`.
 pub const VALUE_CONVERTER: Key<String> = Key::required(
     "value.converter",
     GENERAL,
-    "how values are written in the log; Avro is what exists",
+    "how values are written in the log, or read from it: as for keys",
 )
 .or("avro");
+/// `value.converter.*`.
+pub const VALUE_CONVERTER_KEYS: Key<String> = Key::required(
+    "value.converter.*",
+    GENERAL,
+    "settings of the converter of values",
+)
+.optional();
+/// `header.converter`.
+pub const HEADER_CONVERTER: Key<String> = Key::required(
+    "header.converter",
+    GENERAL,
+    "how headers are written and read: simple, or one of the others but avro; unset: text as it is, structs as keys",
+)
+.optional();
+/// `header.converter.*`.
+pub const HEADER_CONVERTER_KEYS: Key<String> = Key::required(
+    "header.converter.*",
+    GENERAL,
+    "settings of the converter of headers",
+)
+.optional();
 /// `compression.type`.
 pub const COMPRESSION: Key<String> = Key::required(
     "compression.type",
@@ -144,7 +173,7 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 21] = [
+pub const ALL: [Definition; 25] = [
     NAME.definition,
     CLASS.definition,
     TASKS_MAX.definition,
@@ -153,7 +182,11 @@ pub const ALL: [Definition; 21] = [
     PREDICATES.definition,
     PREDICATE_KEYS.definition,
     KEY_CONVERTER.definition,
+    KEY_CONVERTER_KEYS.definition,
     VALUE_CONVERTER.definition,
+    VALUE_CONVERTER_KEYS.definition,
+    HEADER_CONVERTER.definition,
+    HEADER_CONVERTER_KEYS.definition,
     COMPRESSION.definition,
     PLACEHOLDER.definition,
     TOPICS_LIST.definition,
@@ -169,15 +202,14 @@ pub const ALL: [Definition; 21] = [
 ];
 
 /// Kafka Connect's keys that mean nothing here: accepted with a warning.
-pub(super) const INERT: [&str; 4] = [
+pub(super) const INERT: [&str; 3] = [
     "tasks.max.enforce",
-    "header.converter",
     "transaction.boundary",
     "transaction.boundary.interval.ms",
 ];
 
 /// Kafka Connect's keys that are not built yet, with what to do.
-pub(super) const REFUSED: [(&str, &str); 9] = [
+pub(super) const REFUSED: [(&str, &str); 8] = [
     (
         "errors.deadletterqueue.*",
         "remove it: a record that cannot be handled fails the task and is named",
@@ -202,7 +234,6 @@ pub(super) const REFUSED: [(&str, &str); 9] = [
         "offsets.storage.topic",
         "remove it: offsets are kept in connect-offsets",
     ),
-    ("header.converter.*", "remove it"),
     (
         "topic.creation.groups",
         "remove it: use topic.creation.default.partitions",

@@ -6,15 +6,13 @@ use super::{
     framework, keys,
 };
 use crate::{
+    converter::Converters,
     transform::{self, Chain},
     worker::ConnectorKind,
 };
 use regex::Regex;
 use std::collections::BTreeMap;
 use tapline_sdk::{Config, Issue};
-
-/// Classes of converters that write Avro in Confluent's wire format.
-const AVRO: [&str; 2] = ["avro", "io.confluent.connect.avro.AvroConverter"];
 
 /// How batches may be compressed.
 const COMPRESSIONS: [&str; 3] = ["lz4", "zstd", "none"];
@@ -30,16 +28,20 @@ pub struct Resolved {
     pub config: Config,
     /// The runtime's keys: read them with [`super::keys`].
     pub framework: Config,
+    /// How keys, values and headers are written or read.
+    pub converters: Converters,
     /// One sentence per key that was accepted and means nothing here.
     pub warnings: Vec<String>,
     /// The connector itself.
     pub(crate) plugin: Plugin,
 }
 
+/// `whole`: whether the connector's rules across keys are asked, too, if each key by itself holds.
 pub(super) fn resolve(
     found: Found,
     class: &str,
     settings: &BTreeMap<String, String>,
+    whole: bool,
 ) -> Result<Resolved, Vec<Issue>> {
     let Found { plugin, alias } = found;
     let (info, kind) = (plugin.info(), plugin.kind());
@@ -50,7 +52,7 @@ pub(super) fn resolve(
     // The runtime's keys are known words too: a mistyped one of them is to be recognised.
     let known = [info.keys, keys::ALL.as_slice()].concat();
     let mut problems = config.problems(&known);
-    if problems.is_empty() && theirs.issues.is_empty() {
+    if whole && problems.is_empty() && theirs.issues.is_empty() {
         problems = match &plugin {
             Plugin::Source(source) => source.validate(&config),
             Plugin::Sink(sink) => sink.validate(&config),
@@ -67,6 +69,7 @@ pub(super) fn resolve(
         class: info.class,
         config,
         framework: Config::new(split.framework),
+        converters: split.converters,
         warnings: split.warnings,
         plugin,
     })
@@ -83,6 +86,7 @@ impl Resolved {
 struct Split {
     framework: BTreeMap<String, String>,
     connector: BTreeMap<String, String>,
+    converters: Converters,
     issues: Vec<Issue>,
     warnings: Vec<String>,
 }
@@ -92,31 +96,28 @@ impl Split {
         let mut split = Self {
             framework: BTreeMap::new(),
             connector: BTreeMap::new(),
+            converters: Converters::default(),
             issues: Vec::new(),
             warnings: Vec::new(),
         };
         for (key, value) in settings {
             let known = keys::ALL.iter().any(|definition| definition.covers(key));
             let refused = keys::REFUSED.iter().find(|(known, _)| covers(known, key));
+            let unread = [keys::INERT.as_slice(), &framework::UNREAD].concat();
             if own.iter().any(|definition| definition.name == key) {
                 split.connector.insert(key.clone(), value.clone());
+            } else if unread.contains(&key.as_str()) {
+                let warning = format!("{key} has no meaning here and is ignored");
+                split.warnings.push(warning);
             } else if known {
                 split.framework.insert(key.clone(), value.clone());
             } else if framework::is_default(key, value) {
                 // What is not built asks for nothing when it says the default.
                 continue;
-            } else if keys::INERT.contains(&key.as_str())
-                || framework::UNREAD.contains(&key.as_str())
-            {
-                let warning = format!("{key} has no meaning here and is ignored");
-                split.warnings.push(warning);
             } else if let Some((_, remedy)) = refused {
                 split
                     .issues
                     .push(Issue::new(key, "is not supported yet", *remedy));
-            } else if let Some(part) = converter_part(key) {
-                let warning = format!("{key} is ignored: the {part} has its registry built in");
-                split.warnings.push(warning);
             } else {
                 split.connector.insert(key.clone(), value.clone());
             }
@@ -140,15 +141,12 @@ impl Split {
         if config.get(&keys::TASKS_MAX).is_ok_and(|tasks| tasks == 0) {
             self.refuse("tasks.max", "must be at least 1", "set tasks.max to 1");
         }
-        for key in [&keys::KEY_CONVERTER, &keys::VALUE_CONVERTER] {
-            let named = config.get(key).unwrap_or_default();
-            if !AVRO.contains(&named.as_str()) {
-                self.refuse(
-                    key.name(),
-                    format!("\"{named}\" is not supported yet"),
-                    "remove it, or use avro: commands and pages show records as JSON anyway",
-                );
+        match Converters::parse(&self.framework) {
+            Ok((converters, mut warnings)) => {
+                self.converters = converters;
+                self.warnings.append(&mut warnings);
             }
+            Err(mut issues) => self.issues.append(&mut issues),
         }
         self.one_of(&config, &keys::COMPRESSION, &COMPRESSIONS, "");
         self.one_of(
@@ -243,14 +241,4 @@ impl Split {
     fn refuse(&mut self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.issues.push(Issue::new(key, problem, remedy));
     }
-}
-
-/// `key.converter.schema.registry.url` and its like: Avro is built in and needs none of them.
-fn converter_part(key: &str) -> Option<&'static str> {
-    ["key.converter", "value.converter"]
-        .into_iter()
-        .find(|part| {
-            key.strip_prefix(part)
-                .is_some_and(|rest| rest.starts_with('.'))
-        })
 }

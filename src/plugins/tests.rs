@@ -128,7 +128,7 @@ fn every_problem_of_the_runtimes_keys_is_named_at_once() {
         ("errors.tolerance", "all"),
         (
             "value.converter",
-            "org.apache.kafka.connect.json.JsonConverter",
+            "org.apache.kafka.connect.json.JsonnConverter",
         ),
         ("producer.override.acks", "1"),
         ("compression.type", "gzip"),

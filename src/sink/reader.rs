@@ -62,7 +62,10 @@ impl Reader {
             |(at, one): (usize, &Assigned)| ((Arc::clone(&one.at.topic), one.at.partition), at);
         Ok(Self {
             log: Arc::clone(&task.shared.log),
-            decoder: Decoder::new(Arc::clone(&task.shared.registry)),
+            decoder: Decoder::with_converters(
+                Arc::clone(&task.shared.registry),
+                &task.resolved.converters,
+            ),
             unpack: BatchReader::new(),
             chain,
             by_name: assigned.iter().enumerate().map(name).collect(),
@@ -392,8 +395,8 @@ fn unreadable(
     let error = Error::fatal(format!("record {topic}/{partition}@{offset} cannot be decoded"))
         .code("TL0505")
         .remedy(
-            "it was not written by this worker's sources, or is damaged: `tapline consume` shows it; `tapline offsets \
-             set` to the next offset skips it",
+            "`tapline consume` shows it; if it was written by another converter, set key.converter and value.converter \
+             to that; if it is damaged, `tapline offsets set` to the next offset skips it",
         )
         .because(cause);
     Failure::new(Phase::Convert, error)

@@ -12,7 +12,7 @@ use crate::{
         batch::{BatchBuilder, BatchError, Compression},
         partitioner,
     },
-    converter::{Encoded, Encoder, Placeholder},
+    converter::{Converters, Encoded, Encoder, Placeholder},
     policy::{Failure, Phase},
     state::OffsetClaim,
     task::{Attempt, now_ms},
@@ -40,6 +40,7 @@ pub(super) struct Settings {
     pub(super) compression: Compression,
     pub(super) partitions: u32,
     pub(super) placeholder: Placeholder,
+    pub(super) converters: Converters,
 }
 
 /// The stage with what it keeps from batch to batch.
@@ -64,6 +65,7 @@ impl Stage {
             writer,
             claim,
             encoder: Encoder::new(Arc::clone(&task.shared.registry))
+                .with_converters(settings.converters)
                 .with_placeholder(settings.placeholder),
             chain: settings.chain,
             topics: Topics::new(

@@ -126,6 +126,7 @@ impl SourceTask {
             },
             partitions: framework.get(&keys::PARTITIONS).map_err(refused)?,
             placeholder: framework.get(&keys::PLACEHOLDER).map_err(refused)?,
+            converters: self.resolved.converters.clone(),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Records of the log as JSON lines, for people.
 
-use super::Worker;
+use super::{ConnectorKind, Shared, Worker, running::Running};
 use crate::{
     broker::{
         Broker, Fetch, Fetched,
         batch::{BatchReader, Batches},
     },
-    converter::{Decoder, RawRecord, json},
+    converter::{Converters, Decoder, RawRecord, json},
+    plugins::keys,
 };
 use std::{sync::Arc, time::Duration};
 use tapline_sdk::{Error, Result, TopicPartition};
@@ -87,12 +88,37 @@ impl Worker {
             next: from,
             high_watermark: ends.high_watermark,
         };
-        let mut decoder = Decoder::new(Arc::clone(&self.shared.sinks.registry));
+        let registry = Arc::clone(&self.shared.sinks.registry);
+        let converters = self.shared.converters_of(&read.topic);
+        let mut decoder = Decoder::with_converters(registry, &converters).detecting();
         for one in &fetched {
             page.high_watermark = one.high_watermark;
             lines(&mut decoder, one, read.records_max, &mut page)?;
         }
         Ok(page)
+    }
+}
+
+impl Shared {
+    /// The converters of the connector that writes a topic, or else of one that reads it: what its records most
+    /// likely are.
+    fn converters_of(&self, topic: &str) -> Converters {
+        let connectors = self.connectors();
+        let running: Vec<_> = connectors.iter().filter_map(|one| one.running()).collect();
+        let writes = |one: &&Arc<Running>| {
+            let topics = self.sources.active.of(&one.spec.name);
+            one.spec.kind == ConnectorKind::Source && topics.iter().any(|at| &**at == topic)
+        };
+        let reads = |one: &&Arc<Running>| {
+            let topics = one.plan.resolved.framework.get(&keys::TOPICS_LIST);
+            one.spec.kind == ConnectorKind::Sink
+                && topics.is_ok_and(|topics| topics.iter().any(|at| at == topic))
+        };
+        let all = || running.iter();
+        let found = all().find(writes).or_else(|| all().find(reads));
+        found
+            .map(|one| one.plan.resolved.converters.clone())
+            .unwrap_or_default()
     }
 }
 

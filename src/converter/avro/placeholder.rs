@@ -47,8 +47,13 @@ impl Placeholder {
         }
     }
 
+    /// The placeholder as a text.
+    pub(in crate::converter) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What is written for a value of this schema.
-    pub(super) fn cell(&self, schema: &Schema, arena: &mut Arena) -> Cell {
+    pub(in crate::converter) fn cell(&self, schema: &Schema, arena: &mut Arena) -> Cell {
         match self.telling(schema, arena) {
             Some(cell) => cell,
             None if schema.optional => Cell::Null,

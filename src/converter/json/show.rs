@@ -2,8 +2,8 @@
 //!
 //! Writes straight into a buffer; it never builds a tree and never fails.
 
-use super::{Decoder, RawRecord, headers::unavailable_fields};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use super::write::{base64, double, float, int, text};
+use crate::converter::{Decoder, PLACEHOLDER, RawRecord, headers::unavailable_fields};
 use tapline_sdk::{Arena, Cell, RecordRef, Rows, Schema, Type, Value};
 
 /// Appends a value. The schema decides how a map is written; without one a map with text keys is an object.
@@ -13,11 +13,14 @@ use tapline_sdk::{Arena, Cell, RecordRef, Rows, Schema, Type, Value};
 pub fn value(schema: Option<&Schema>, value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
-        Value::Unavailable => text(super::avro::PLACEHOLDER, out),
+        Value::Unavailable => text(PLACEHOLDER, out),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
-        Value::Float(value) => float(schema, value, out),
+        Value::Int(value) => int(value, out),
+        Value::Float(value) if schema.is_some_and(|schema| schema.ty == Type::Float32) => {
+            float(value as f32, out);
+        }
+        Value::Float(value) => double(value, out),
         Value::Text(value) => text(value, out),
         Value::Bytes(bytes) => base64(bytes, out),
         Value::Array(items) => {
@@ -95,72 +98,6 @@ fn cells<'s>(
         value(schema(at), arena.value(*item), out);
     }
     out.push(b']');
-}
-
-/// The shortest text that reads back as the same number of its own width.
-fn float(schema: Option<&Schema>, value: f64, out: &mut Vec<u8>) {
-    let mut buffer = zmij::Buffer::new();
-    if value.is_nan() {
-        text("NaN", out);
-    } else if value.is_infinite() {
-        text(if value > 0.0 { "Infinity" } else { "-Infinity" }, out);
-    } else if schema.is_some_and(|schema| schema.ty == Type::Float32) {
-        out.extend_from_slice(buffer.format(value as f32).as_bytes());
-    } else {
-        out.extend_from_slice(buffer.format(value).as_bytes());
-    }
-}
-
-/// Appends a text in quotes. Runs without a character to escape are copied whole.
-pub fn text(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
-    {
-        let (clean, dirty) = rest.split_at(at);
-        out.extend_from_slice(clean);
-        let Some((byte, behind)) = dirty.split_first() else {
-            break;
-        };
-        escape(*byte, out);
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
-}
-
-fn escape(byte: u8, out: &mut Vec<u8>) {
-    let short = match byte {
-        b'"' => b'"',
-        b'\\' => b'\\',
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        8 => b'b',
-        12 => b'f',
-        other => {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            out.extend_from_slice(&[
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                digit(other >> 4),
-                digit(other & 15),
-            ]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
-}
-
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-    out.push(b'"');
 }
 
 /// Appends one record of the log as a JSON object: topic, partition, offset, timestamp, key, value, headers, and
