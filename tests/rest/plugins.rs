@@ -119,8 +119,7 @@ async fn plugins_are_listed_described_and_validated_over_http() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
 
     let validate = "/connector-plugins/FileStreamSource/config/validate";
-    let source =
-        json!({"connector.class": "FileStreamSource", "name": "a", "topic": "t", "tasks.max": 1});
+    let source = json!({"connector.class": "FileStreamSource", "name": "a", "topic": "t", "file": "f", "tasks.max": 1});
     let (status, infos) = worker.put(validate, source).await;
     assert_eq!(
         (status, &infos["error_count"]),
