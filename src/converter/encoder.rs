@@ -3,11 +3,12 @@
 use super::{
     Converter, Converters, HeaderConverter,
     avro::{Output, Placeholder, schema_text},
+    encoded::{Encoded, Name},
     headers::{self, BARRIER, HeaderText, TRANSACTION, UNAVAILABLE},
     plan::Bound,
 };
 use crate::registry::Registry;
-use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 use tapline_sdk::{Cell, Error, HeaderRef, Partition, RecordError, RecordRef, Rows, Schema};
 
 /// Confluent's wire format: a zero byte, the schema's id, Avro.
@@ -17,9 +18,6 @@ pub(super) const FRAME_BYTES: usize = 5;
 
 /// Schemas kept compiled. A source has a few per table; one that makes new ones without end only compiles again.
 const SCHEMAS_MAX: usize = 20_000;
-
-/// What an idle [`Encoded`] keeps: one row of 100 MiB must not hold its memory for ever.
-const RETAINED_BYTES_MAX: usize = 4 << 20;
 
 /// Encodes the batches of one source task.
 pub struct Encoder {
@@ -57,26 +55,6 @@ pub struct Prepared {
 
 /// The plans of a shape's key and value; `None` where there is no schema and the converter needs one.
 type ShapePlan = (Option<Arc<Bound>>, Option<Arc<Bound>>);
-
-/// One record as bytes; reused from record to record.
-#[derive(Debug, Default)]
-pub struct Encoded {
-    key: Output,
-    value: Output,
-    key_present: bool,
-    /// Bytes before the key's data.
-    key_frame: usize,
-    value_present: bool,
-    headers: Vec<(Name, Option<Range<usize>>)>,
-    header_bytes: Output,
-}
-
-/// Our own names need no reference count.
-#[derive(Debug)]
-enum Name {
-    Own(&'static str),
-    Theirs(Arc<str>),
-}
 
 /// A schema that is not known for this use yet.
 struct Missing {
@@ -444,63 +422,6 @@ fn datum(
         (None, _) => Err(RecordError::new(
             "a value without a schema, which Avro needs",
         )),
-    }
-}
-
-impl Encoded {
-    /// The key; `None` for keyless records.
-    #[must_use]
-    pub fn key(&self) -> Option<&[u8]> {
-        self.key_present.then_some(&*self.key.bytes)
-    }
-
-    /// What chooses the partition: the key without its schema id, which may change while the key does not.
-    #[must_use]
-    pub fn partition_key(&self) -> Option<&[u8]> {
-        self.key().and_then(|key| key.get(self.key_frame..))
-    }
-
-    /// The value; `None` for tombstones.
-    #[must_use]
-    pub fn value(&self) -> Option<&[u8]> {
-        self.value_present.then_some(&*self.value.bytes)
-    }
-
-    /// The headers in order, our own last.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> + Clone {
-        self.headers.iter().map(|(name, range)| {
-            let value = range
-                .clone()
-                .and_then(|range| self.header_bytes.bytes.get(range));
-            (name.as_str(), value)
-        })
-    }
-
-    fn own(&mut self, name: &'static str, value: &[u8]) {
-        let start = self.header_bytes.bytes.len();
-        self.header_bytes.bytes.extend_from_slice(value);
-        let range = start..self.header_bytes.bytes.len();
-        self.headers.push((Name::Own(name), Some(range)));
-    }
-
-    fn clear(&mut self) {
-        self.headers.clear();
-        for part in [&mut self.key, &mut self.value, &mut self.header_bytes] {
-            part.unavailable = false;
-            part.bytes.clear();
-            if part.bytes.capacity() > RETAINED_BYTES_MAX {
-                part.bytes.shrink_to(RETAINED_BYTES_MAX);
-            }
-        }
-    }
-}
-
-impl Name {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Own(name) => name,
-            Self::Theirs(name) => name,
-        }
     }
 }
 

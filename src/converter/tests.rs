@@ -20,7 +20,9 @@ use tapline_sdk::{
     Arena, Cell, Field, Head, Partition, Rows, Schema, Shape, Transaction, Type, Value,
 };
 
+mod formats;
 mod golden;
+mod names;
 
 fn field(name: &str, schema: Arc<Schema>) -> Field {
     Field {

@@ -11,7 +11,7 @@ mod node;
 mod parse;
 mod placeholder;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod to_connect;
 mod tree;
 mod varint;

@@ -27,7 +27,11 @@ fn field(name: &str, schema: Arc<Schema>) -> Field {
 }
 
 /// A schema with every kind of node; `depth` bounds nesting.
-fn random_schema(rng: &mut fastrand::Rng, depth: u32, names: &mut u32) -> Arc<Schema> {
+pub(in crate::converter) fn random_schema(
+    rng: &mut fastrand::Rng,
+    depth: u32,
+    names: &mut u32,
+) -> Arc<Schema> {
     let optional = rng.bool();
     let kind = rng.u32(0..if depth == 0 { 10 } else { 14 });
     let builder = match kind {
@@ -99,7 +103,11 @@ fn random_schema(rng: &mut fastrand::Rng, depth: u32, names: &mut u32) -> Arc<Sc
     schema
 }
 
-fn random_value(schema: &Schema, rng: &mut fastrand::Rng, arena: &mut Arena) -> Cell {
+pub(in crate::converter) fn random_value(
+    schema: &Schema,
+    rng: &mut fastrand::Rng,
+    arena: &mut Arena,
+) -> Cell {
     if schema.optional && rng.u32(0..3) == 0 {
         return Cell::Null;
     }

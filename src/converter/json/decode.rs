@@ -14,6 +14,20 @@ use tapline_sdk::{Arena, Cell, RecordError, Schema, Type};
 /// Whole numbers up to here are exact in a double.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// Cells that a value may make beside those that its text pays for: a struct's missing fields take no text.
+const CELLS_FREE: usize = 65_536;
+
+/// Cells per byte of text: more are an attempt to exhaust memory.
+const CELLS_PER_BYTE: usize = 16;
+
+/// What is kept while a value is read.
+struct State {
+    /// The innermost field that did not fit.
+    blame: Option<Arc<str>>,
+    /// How many cells the value may still make beyond its text.
+    room: usize,
+}
+
 /// Reads a value of this schema, or of any form if there is none.
 ///
 /// # Errors
@@ -25,21 +39,24 @@ pub(super) fn value(
     arena: &mut Arena,
 ) -> Result<Cell, RecordError> {
     let mut json = serde_json::Deserializer::from_slice(text);
-    let mut blame = None;
+    let mut state = State {
+        blame: None,
+        room: CELLS_FREE + text.len().saturating_mul(CELLS_PER_BYTE),
+    };
     let cell = match schema {
         None => Free(arena).deserialize(&mut json),
         Some(schema) => Typed {
             schema,
             settings,
             arena,
-            blame: &mut blame,
+            state: &mut state,
         }
         .deserialize(&mut json),
     };
     let cell = cell.and_then(|cell| json.end().map(|()| cell));
     cell.map_err(|error| {
         let error = RecordError::new(format!("not the JSON that its schema tells: {error}"));
-        match &blame {
+        match &state.blame {
             Some(field) => error.in_field(field),
             None => error,
         }
@@ -51,8 +68,7 @@ struct Typed<'a> {
     schema: &'a Schema,
     settings: &'a JsonSettings,
     arena: &'a mut Arena,
-    /// The innermost field that did not fit.
-    blame: &'a mut Option<Arc<str>>,
+    state: &'a mut State,
 }
 
 impl Typed<'_> {
@@ -62,16 +78,24 @@ impl Typed<'_> {
             schema,
             settings: self.settings,
             arena: self.arena,
-            blame: self.blame,
+            state: self.state,
         }
     }
 
-    fn null<E: Error>(self) -> Result<Cell, E> {
+    /// Takes from the room for cells that no text pays for.
+    fn pay<E: Error>(&mut self, cells: usize) -> Result<(), E> {
+        let rest = self.state.room.checked_sub(cells);
+        self.state.room = rest.ok_or_else(|| E::custom("more values than its text can hold"))?;
+        Ok(())
+    }
+
+    fn null<E: Error>(mut self) -> Result<Cell, E> {
         let Schema {
             default, optional, ..
         } = self.schema;
         match default {
             Some(default) if self.settings.replace_null || !optional => {
+                self.pay(default.arena().size_bytes() / size_of::<Cell>())?;
                 Ok(self.arena.import(default.arena(), default.cell()))
             }
             _ if *optional => Ok(Cell::Null),
@@ -244,6 +268,7 @@ impl Typed<'_> {
     /// Fields in any order; unknown ones are passed over, missing ones are null.
     fn structure<'de, A: MapAccess<'de>>(mut self, mut map: A) -> Result<Cell, A::Error> {
         let fields = self.schema.fields();
+        self.pay(fields.len())?;
         let block = self.arena.block(fields.len());
         let mut seen = vec![false; fields.len()];
         let mut next = 0;
@@ -258,7 +283,9 @@ impl Typed<'_> {
             let cell = map
                 .next_value_seed(self.part(&field.schema))
                 .inspect_err(|_| {
-                    self.blame.get_or_insert_with(|| Arc::clone(&field.name));
+                    self.state
+                        .blame
+                        .get_or_insert_with(|| Arc::clone(&field.name));
                 })?;
             self.arena.set(block, at, cell);
             if let Some(seen) = seen.get_mut(at) {
@@ -269,7 +296,9 @@ impl Typed<'_> {
         for (at, field) in fields.iter().enumerate() {
             if seen.get(at) == Some(&false) {
                 let cell = self.part(&field.schema).null().inspect_err(|_| {
-                    self.blame.get_or_insert_with(|| Arc::clone(&field.name));
+                    self.state
+                        .blame
+                        .get_or_insert_with(|| Arc::clone(&field.name));
                 })?;
                 self.arena.set(block, at, cell);
             }
