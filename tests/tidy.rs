@@ -173,7 +173,7 @@ fn no_module_imports_upward() {
         let plugins = name == "src/plugins.rs" || is_test(&name);
         if !connector
             && !plugins
-            && ["tapline_postgres", "tapline_sql"]
+            && ["tapline_postgres", "tapline_sql", "tapline_file"]
                 .iter()
                 .any(|c| text.contains(c))
         {

@@ -2,6 +2,7 @@
 
 mod error_catalogue;
 mod every_type;
+mod file;
 mod postgres_source;
 mod postgres_types;
 mod private_server;

@@ -72,10 +72,8 @@ pub(crate) fn check(to: &[(Position, Option<Position>)]) -> Result<(), Error> {
                 "Partition objects should contain the key 'filename'",
             ));
         }
-        if let Some(other) = offset.keys().find(|key| &***key != POSITION) {
-            return Err(malformed(&format!(
-                "Offset objects hold nothing but the key 'position', not '{other}'"
-            )));
+        if offset.contains_key(VERSION) {
+            return Err(malformed("'v' names a version that does not exist yet"));
         }
     }
     Ok(())
