@@ -111,7 +111,7 @@ impl Plugins {
         class: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Resolved, Vec<Issue>> {
-        resolve::resolve(self.find(kind, class)?, class, settings)
+        resolve::resolve(self.find(kind, class)?, class, settings, true)
     }
 
     pub(crate) fn find(&self, kind: ConnectorKind, class: &str) -> Result<Found, Vec<Issue>> {

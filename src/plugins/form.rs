@@ -116,7 +116,11 @@ pub(super) fn all(found: &Found, settings: &Settings) -> Vec<Row> {
 
 /// The keys of a part by itself.
 pub(super) fn part(part: &Part) -> Vec<Row> {
-    rows(part.keys, Of::Part)
+    let told: &[Definition] = match part.is_told_its_use() {
+        true => &[parts::CONVERTER_TYPE],
+        false => &[],
+    };
+    rows(&[told, part.keys].concat(), Of::Part)
 }
 
 fn rows(definitions: &[Definition], of: Of) -> Vec<Row> {
@@ -214,9 +218,8 @@ fn converters(rows: &mut [Row], settings: &Settings) {
 }
 
 fn default_class(definition: &Definition, role: Role) -> Option<String> {
-    let default = match definition.presence {
-        Presence::Default(short) => short,
-        Presence::Optional | Presence::Required => "SimpleHeaderConverter",
+    let Presence::Default(default) = definition.presence else {
+        return None;
     };
     parts::find(role, default).map(|part| part.class.to_owned())
 }

@@ -48,11 +48,9 @@ const KEY_CONVERTER: Definition = class(keys::KEY_CONVERTER.definition)
 const VALUE_CONVERTER: Definition = class(keys::VALUE_CONVERTER.definition)
     .display("Value converter class")
     .order(8);
-const HEADER_CONVERTER: Definition =
-    class(Definition::foreign("header.converter", Kind::Class, COMMON))
-        .display("Header converter class")
-        .order(10)
-        .documented("how headers are written in the log");
+const HEADER_CONVERTER: Definition = class(keys::HEADER_CONVERTER.definition)
+    .display("Header converter class")
+    .order(10);
 const TRANSFORM_LIST: Definition = keys::TRANSFORMS
     .definition
     .under(TRANSFORMS)
@@ -154,6 +152,7 @@ const DEAD_LETTER_HEADERS: Definition = switch(
     "errors.deadletterqueue.context.headers.enable",
     "Enable Error Context Headers",
 )
+.shown(Medium, Width::Medium)
 .documented(
     "whether dead letters carry headers that tell the error; dead letters are not built yet",
 );

@@ -3,12 +3,11 @@
 //! Owns which of them exist, for lists, forms and the look-up of classes. Makes none: [`crate::transform`] and
 //! [`crate::converter`] do.
 
-use crate::transform;
-use tapline_sdk::{
-    Definition,
-    Importance::{High, Low},
-    Kind, Presence, Width,
+use crate::{
+    converter::{self, Class},
+    transform,
 };
+use tapline_sdk::{Definition, Importance::Low, Kind, Presence, Width};
 
 /// What a part is to a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,31 +30,16 @@ pub(super) struct Part {
     pub(super) keys: &'static [Definition],
 }
 
+/// The converter that is for headers alone.
+const SIMPLE: &str = "simple";
+
 /// What a converter is used for; the runtime fills it in.
-const CONVERTER_TYPE: Definition = Definition {
+pub(super) const CONVERTER_TYPE: Definition = Definition {
     presence: Presence::Required,
     ..Definition::foreign("converter.type", Kind::Text, "")
         .shown(Low, Width::None)
         .documented("filled in: key, value or header")
 };
-
-const REGISTRY_URL: Definition = Definition::foreign("schema.registry.url", Kind::List, "")
-    .shown(High, Width::None)
-    .documented("accepted and not read: the registry is built in");
-
-const CONVERTERS: [Part; 1] = [Part {
-    role: Role::Converter,
-    class: "io.confluent.connect.avro.AvroConverter",
-    short: Some("avro"),
-    keys: &[CONVERTER_TYPE, REGISTRY_URL],
-}];
-
-const HEADER_CONVERTERS: [Part; 1] = [Part {
-    role: Role::HeaderConverter,
-    class: "org.apache.kafka.connect.storage.SimpleHeaderConverter",
-    short: None,
-    keys: &[],
-}];
 
 impl Role {
     /// The word in a list of plugins.
@@ -83,9 +67,19 @@ impl Role {
 pub(super) fn all() -> Vec<Part> {
     let mut parts = of(Role::Transform, &transform::TRANSFORMS);
     parts.extend(of(Role::Predicate, &transform::PREDICATES));
-    parts.extend(CONVERTERS);
-    parts.extend(HEADER_CONVERTERS);
+    parts.extend(converters(Role::Converter, |class| class.short != SIMPLE));
+    parts.extend(converters(Role::HeaderConverter, |class| class.headers));
     parts
+}
+
+fn converters(role: Role, fits: fn(&Class) -> bool) -> impl Iterator<Item = Part> {
+    let fitting = converter::CLASSES.iter().filter(move |class| fits(class));
+    fitting.map(move |class| Part {
+        role,
+        class: class.class,
+        short: Some(class.short),
+        keys: class.keys,
+    })
 }
 
 fn of<M>(role: Role, classes: &[transform::Class<M>]) -> Vec<Part> {
@@ -114,10 +108,16 @@ pub(super) fn named(name: &str) -> Option<Part> {
 }
 
 impl Part {
+    /// Whether the runtime tells it what it converts: every converter but the one for headers alone.
+    pub(super) fn is_told_its_use(&self) -> bool {
+        matches!(self.role, Role::Converter | Role::HeaderConverter) && self.short != Some(SIMPLE)
+    }
+
     /// Whether the name is the class in full, its last word, or our short name. An inner class (`Cast$Value`) has no
     /// last word, as in Connect.
     fn answers(&self, name: &str) -> bool {
         let simple = self.class.rsplit('.').next().filter(|s| !s.contains('$'));
-        self.class == name || self.short == Some(name) || simple == Some(name)
+        let pruned = simple.and_then(|simple| simple.strip_suffix(self.role.interface()));
+        self.class == name || [self.short, simple, pruned].contains(&Some(name))
     }
 }

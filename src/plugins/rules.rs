@@ -5,7 +5,7 @@
 
 use super::info::type_name;
 use regex::Regex;
-use tapline_sdk::{Definition, Kind};
+use tapline_sdk::{Definition, Kind, Presence};
 
 /// A value as people wrote it and as it is.
 #[derive(Clone, Copy)]
@@ -90,7 +90,10 @@ pub(super) fn declared(
     words: Words,
 ) -> Option<String> {
     if text.actual.is_empty() {
-        return None;
+        return (definition.presence == Presence::Required).then(|| match words {
+            Words::Kafka => invalid(name, text.shown, "String must be non-empty"),
+            Words::Debezium => words.missing(name),
+        });
     }
     let why = (definition.check)(text.actual).err()?;
     let why = match (definition.values, words) {
@@ -108,7 +111,10 @@ pub(super) fn framework(name: &str, text: Text<'_>) -> Option<String> {
         "name" if value.is_empty() => "String may not be empty".to_owned(),
         "name" => control_characters(value)?,
         "tasks.max" => match value.trim().parse::<i64>() {
-            Ok(tasks) if tasks < 1 => "Value must be at least 1".to_owned(),
+            Ok(tasks) if tasks < 1 => {
+                let shown = text.shown.trim();
+                return Some(invalid(name, shown, "Value must be at least 1"));
+            }
             _ => return None,
         },
         "config.action.reload" => one_of(value, &["none", "restart"])?,

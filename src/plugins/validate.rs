@@ -10,6 +10,7 @@ use super::{
     info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo},
     keys,
     parts::{self, Role},
+    resolve,
     rules::{self, Text, Words},
 };
 use crate::{
@@ -62,7 +63,9 @@ impl Plugins {
             .map(|row| check.judge(row))
             .collect();
         check.across(found.plugin.kind(), &mut configs);
-        let resolved = self.resolve(found.plugin.kind(), class, &check.settings);
+        // As in Connect, a connector is asked about the whole only once each key by itself holds.
+        let whole = count(&configs) == 0 && check.issues.is_empty();
+        let resolved = resolve::resolve(found, class, &check.settings, whole);
         let (resolved, issues) = match resolved {
             Ok(resolved) => (Some(resolved), Vec::new()),
             Err(issues) => (None, issues),
@@ -519,3 +522,6 @@ fn infos(class: &str, configs: Vec<ConfigInfo>) -> ConfigInfos {
 fn count(configs: &[ConfigInfo]) -> usize {
     configs.iter().map(|config| config.value.errors.len()).sum()
 }
+
+#[cfg(test)]
+mod tests;

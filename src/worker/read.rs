@@ -104,10 +104,7 @@ impl Shared {
     /// likely are.
     fn converters_of(&self, topic: &str) -> Converters {
         let connectors = self.connectors();
-        let running = connectors
-            .iter()
-            .filter_map(|connector| connector.running());
-        let running: Vec<Arc<Running>> = running.collect();
+        let running: Vec<_> = connectors.iter().filter_map(|one| one.running()).collect();
         let writes = |one: &&Arc<Running>| {
             let topics = self.sources.active.of(&one.spec.name);
             one.spec.kind == ConnectorKind::Source && topics.iter().any(|at| &**at == topic)
@@ -117,9 +114,9 @@ impl Shared {
             one.spec.kind == ConnectorKind::Sink
                 && topics.is_ok_and(|topics| topics.iter().any(|at| at == topic))
         };
-        let found = running.iter().find(writes);
+        let all = || running.iter();
+        let found = all().find(writes).or_else(|| all().find(reads));
         found
-            .or_else(|| running.iter().find(reads))
             .map(|one| one.plan.resolved.converters.clone())
             .unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 mod configs;
 mod lifecycle;
 mod offsets;
+mod plugins;
 mod restart;
 mod service;
 

@@ -15,13 +15,13 @@ use tapline::{
 use tempfile::TempDir;
 
 /// A worker on an embedded log, and how to end both.
-struct Run {
-    worker: Worker,
-    log: Arc<Embedded>,
+pub(super) struct Run {
+    pub(super) worker: Worker,
+    pub(super) log: Arc<Embedded>,
 }
 
 impl Run {
-    async fn start(folder: &Path) -> Self {
+    pub(super) async fn start(folder: &Path) -> Self {
         let log = Embedded::open(folder, broker::Settings::default()).expect("the log opens");
         let log = Arc::new(log);
         let settings = Settings {
@@ -36,7 +36,7 @@ impl Run {
         Self { worker, log }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         let stopped = self.worker.stop(Duration::from_secs(30)).await;
         assert_eq!(stopped.abandoned, Vec::<String>::new());
         self.log.close().await.expect("the log closes");
@@ -55,7 +55,7 @@ impl Run {
     }
 }
 
-fn spec(
+pub(super) fn spec(
     name: &str,
     kind: ConnectorKind,
     class: &str,
@@ -107,7 +107,7 @@ async fn equal(from: &Postgres, to: &Postgres, run: &Run) {
     assert!(reached.is_some(), "{found}\n{}", described(run));
 }
 
-fn described(run: &Run) -> String {
+pub(super) fn described(run: &Run) -> String {
     serde_json::to_string_pretty(&run.worker.status()).expect("JSON")
 }
 
@@ -158,7 +158,7 @@ async fn a_replica_equals_its_source_after_snapshot_stream_stop_and_crash() {
     run.stop().await;
 }
 
-async fn state(run: &Run, name: &str, state: State) {
+pub(super) async fn state(run: &Run, name: &str, state: State) {
     until(&format!("{name} is {state:?}"), || async {
         let all = run.worker.status();
         all.iter()

@@ -1,5 +1,6 @@
 //! The runtime between scripted connectors: what it promises them, under faults.
 
+mod converters;
 mod end_to_end;
 pub mod memory;
 pub mod script;

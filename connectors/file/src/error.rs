@@ -31,8 +31,15 @@ pub(crate) fn too_long(path: &Path, position: u64, bytes_max: usize) -> Error {
     )
 }
 
-/// The sink cannot write its file, or the positions beside it.
+/// The sink cannot write its file, or the positions beside it. A folder that is missing comes only by somebody's hand;
+/// room and rights may come back.
 pub(crate) fn unwritable(path: &Path, error: io::Error) -> Error {
+    if let io::ErrorKind::NotFound | io::ErrorKind::NotADirectory = error.kind() {
+        return Error::config(format!("cannot write {}", path.display()))
+            .code("TL0710")
+            .remedy("make its folder, then restart the connector; or name another file")
+            .because(error);
+    }
     Error::retriable(format!("cannot write {}", path.display()))
         .code("TL0710")
         .remedy("give room and rights to write the file and its folder: the task goes on by itself")

@@ -132,14 +132,14 @@ const SOURCE_PROFILE: &[(&str, &str)] = &[
 
 const SINK_PROFILE: &[(&str, &str)] = &[("line.format", "java")];
 
-/// What Kafka's own forms show.
+/// What Kafka's own forms show, where these keys have no heading.
 const SOURCE_FORM: &[Definition] = &[
-    SOURCE_FILE.definition,
-    TOPIC.definition,
-    BATCH_SIZE.definition,
+    SOURCE_FILE.definition.under(""),
+    TOPIC.definition.under(""),
+    BATCH_SIZE.definition.under(""),
 ];
 
-const SINK_FORM: &[Definition] = &[SINK_FILE.definition];
+const SINK_FORM: &[Definition] = &[SINK_FILE.definition.under("")];
 
 const fn alias(
     class: &'static str,

@@ -84,9 +84,7 @@ fn lines(random: &mut Rng, any_bytes: bool) -> Vec<u8> {
             1 => bytes.extend("Grüße 数 🦀".as_bytes()),
             2 if any_bytes => bytes.extend([0xFF, 0x00, 0xED, 0xA0, 0x80, b'\r']),
             3 if any_bytes => bytes.extend(b"crlf\r"),
-            4 if any_bytes => {
-                bytes.extend(std::iter::repeat_n("ü".as_bytes(), random.usize(0..3000)).flatten())
-            }
+            4 if any_bytes => bytes.extend("ü".repeat(random.usize(0..3000)).bytes()),
             _ => bytes.extend(format!("line {}", random.u64(..)).bytes()),
         }
         bytes.push(b'\n');

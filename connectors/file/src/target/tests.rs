@@ -158,3 +158,37 @@ fn a_file_has_one_holder() {
     drop(held);
     place.hold();
 }
+
+#[test]
+fn a_folder_that_is_missing_fails_and_what_may_pass_does_not() {
+    let place = place();
+    let nowhere = place.path.join("nowhere/out.txt").display().to_string();
+    let error = Target::new(&nowhere).hold(None).expect_err("no folder");
+    let kind = tapline_sdk::ErrorKind::Config;
+    assert_eq!((error.code, error.kind), (Some("TL0710"), kind));
+    let full = error::unwritable(&place.path, io::ErrorKind::StorageFull.into());
+    assert_eq!(full.kind, tapline_sdk::ErrorKind::Retriable);
+    fs::create_dir(&place.path).expect("a folder");
+    let error = place.target.hold(None).expect_err("a folder is no file");
+    assert_eq!(error.code, Some("TL0702"));
+}
+
+#[test]
+fn positions_of_several_connectors_stand_beside_one_file() {
+    let place = place();
+    place.put(None, 1, "one\n").expect("put");
+    let other = Owner {
+        cluster: "cluster".into(),
+        connector: "other".into(),
+    };
+    let mut held = place.hold();
+    held.put(&other, &[one(None, 5)], b"five\n".to_vec())
+        .expect("put");
+    let next = |owner| {
+        positions_of(&held.entry, owner)
+            .into_values()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((next(&owner()), next(&other)), (vec![1], vec![5]));
+    assert_eq!(place.text(), "one\nfive\n");
+}
