@@ -219,7 +219,9 @@ pub(crate) struct SourceSettings {
 impl SourceSettings {
     pub(crate) fn parse(config: &Config) -> Result<Self, Error> {
         let file = config.find(&SOURCE_FILE)?.ok_or_else(|| {
-            Error::config("file has no value").remedy("set file to the path of the file to read")
+            Error::config("file is not set, and a service's standard input cannot be read again")
+                .code("TL0704")
+                .remedy("set file to the path of the file to read")
         })?;
         Ok(Self {
             file,

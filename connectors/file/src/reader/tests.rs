@@ -198,3 +198,27 @@ fn a_folder_is_refused() {
     };
     assert_eq!(error.code, Some("TL0702"));
 }
+
+#[test]
+fn a_renamed_file_is_read_on_and_its_successor_is_told_of() {
+    let grown = Grown::new(&KAFKA);
+    grown.append(b"one\n");
+    let mut reader = Reader::new(&grown.settings, 0);
+    drain(&mut reader);
+    let renamed = grown.path.with_extension("1");
+    fs::rename(&grown.path, &renamed).expect("rotated");
+    drain(&mut reader);
+    assert_eq!(reader.told, None, "nothing stands at the path yet");
+    grown.append(b"successor\n");
+    append(&renamed, b"two\n");
+    let (lines, position, _) = drain(&mut reader);
+    assert_eq!((lines, position), (vec!["two".to_owned()], Some(8)));
+    assert_eq!(reader.told, Some(Told::Replaced));
+}
+
+#[test]
+fn a_source_without_a_file_is_refused() {
+    let settings = [(TOPIC.name().to_owned(), "t".to_owned())];
+    let error = SourceSettings::parse(&Config::new(settings.into())).expect_err("refused");
+    assert_eq!(error.code, Some("TL0704"));
+}
