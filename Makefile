@@ -15,7 +15,7 @@ test: setup
 prove: setup
 	cargo build --release --workspace --locked
 	TAPLINE_PROVE=1 cargo test --release --workspace --locked -- --nocapture --test-threads=1 \
-		prove broker::tests:: kafka:: restarts:: avro::tests:: large_batches
+		prove broker::tests:: kafka:: compare:: restarts:: avro::tests:: large_batches
 
 # Speed as ratios to peers in one run.
 bench: setup
