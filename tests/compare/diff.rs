@@ -156,7 +156,11 @@ fn every_unlike_place_is_found_once() {
     let places: Vec<_> = found.iter().map(|one| one.place.as_str()).collect();
     assert_eq!(places, ["status", "/b/1/c", "/d", "/f", " (order)"]);
     assert_eq!(
-        between("x", std::slice::from_ref(&original), &[original.clone()]),
+        between(
+            "x",
+            std::slice::from_ref(&original),
+            std::slice::from_ref(&original)
+        ),
         []
     );
 }

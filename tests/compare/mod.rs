@@ -36,7 +36,7 @@ fn wanted(with_clients: bool) -> Vec<Scene> {
     let wanted = env::var("TAPLINE_SCENE").unwrap_or_default();
     let mut scenes = scene::all();
     scenes.retain(|scene| {
-        let commands = requests(scene).any(|request| clients::is_command(request));
+        let commands = requests(scene).any(clients::is_command);
         scene.name.contains(&wanted) && (with_clients || !commands)
     });
     scenes
