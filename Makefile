@@ -1,5 +1,5 @@
 # The commands of README.md. Every target installs what it needs through scripts/setup.
-.PHONY: demo test prove bench lint docs setup dist
+.PHONY: demo test prove bench record lint docs setup dist
 
 # One Postgres into another under load, the worker killed three times, every row compared.
 demo: setup
@@ -16,12 +16,16 @@ prove:
 	TAPLINE_PROVE=1 scripts/setup
 	cargo build --release --workspace --locked
 	TAPLINE_PROVE=1 cargo test --release --workspace --locked -- --nocapture --test-threads=1 \
-		prove broker::tests:: kafka:: restarts:: avro::tests:: large_batches
+		prove broker::tests:: kafka:: compare:: restarts:: avro::tests:: large_batches
 
 # Speed as ratios to peers in one run.
 bench: setup
 	cargo build --release --workspace --locked
 	cargo bench --locked --bench throughput
+
+# Asks the original Kafka Connect anew what it answers, into tests/compare/answers; read the diff before it is committed.
+record: setup
+	TAPLINE_RECORD=1 cargo test --locked --test tests compare::record -- --nocapture
 
 lint:
 	cargo fmt --all --check

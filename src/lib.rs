@@ -6,6 +6,8 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod converter;
+pub mod herder;
+pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod plugins;

@@ -1,15 +1,23 @@
 //! The registry of connectors: the only file that names connector crates.
 //!
 //! Owns which connectors exist and finds them by class, alias or short name; [`resolve`] turns settings as people
-//! write them into settings that a connector reads. Starts nothing.
+//! write them into settings that a connector reads, [`Plugins::validate`] tells clients of every key. Starts nothing.
 
 mod alias;
 mod erased;
+mod form;
+mod framework;
+mod info;
 pub mod keys;
+mod parts;
 mod resolve;
+mod rules;
+mod validate;
 
 pub use erased::{DynSink, DynSource, SinkPlugin, SourcePlugin};
+pub use info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo};
 pub use resolve::Resolved;
+pub use validate::{Given, Validated};
 
 use crate::worker::ConnectorKind;
 use std::{
@@ -18,7 +26,7 @@ use std::{
 };
 use tapline_file::{FileSink, FileSource};
 use tapline_postgres::PostgresSource;
-use tapline_sdk::{Alias, Info, Issue, Sink, Source, nearest};
+use tapline_sdk::{Alias, BoxFuture, Config, Info, Issue, Sink, Source, nearest};
 use tapline_sql::SqlSink;
 
 /// The connectors that a worker can run. Cheap to clone.
@@ -103,19 +111,58 @@ impl Plugins {
         class: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Resolved, Vec<Issue>> {
-        resolve::resolve(self.find(kind, class)?, class, settings)
+        resolve::resolve(self.find(kind, class)?, class, settings, true)
     }
 
     pub(crate) fn find(&self, kind: ConnectorKind, class: &str) -> Result<Found, Vec<Issue>> {
-        let of_kind = |plugin: &Plugin| plugin.kind() == kind;
-        for plugin in self.all().filter(of_kind) {
-            let info = plugin.info();
-            let alias = info.aliases.iter().find(|alias| alias.class == class);
-            if alias.is_some() || info.class == class || info.short == class {
-                return Ok(Found { plugin, alias });
-            }
+        match self.lookup(class) {
+            Some(found) if found.plugin.kind() == kind => Ok(found),
+            // A short name may be a source's and a sink's.
+            _ => self
+                .named(|plugin, name| plugin.kind() == kind && name == class)
+                .ok_or_else(|| vec![self.unknown(kind, class)]),
         }
-        Err(vec![self.unknown(kind, class)])
+    }
+
+    /// The connector of this name, of whichever kind: its class, an alias' class, its short name, or, as in Kafka
+    /// Connect, the last word of a class, with or without «Connector», where only one class has it.
+    pub(crate) fn lookup(&self, class: &str) -> Option<Found> {
+        let mut exact = self.names().filter(|(_, name, _)| *name == class);
+        let mut by_word = self.names().filter(|(_, name, _)| {
+            let simple = name.rsplit('.').next().unwrap_or(name);
+            simple == class || simple.strip_suffix("Connector") == Some(class)
+        });
+        let (plugin, _, alias) = match (exact.next(), exact.next()) {
+            (Some(found), None) => found,
+            // A short name that a source and a sink share says too little.
+            (Some(_), Some(_)) => return None,
+            (None, _) => match (by_word.next(), by_word.next()) {
+                (Some(found), None) => found,
+                _ => return None,
+            },
+        };
+        Some(Found { plugin, alias })
+    }
+
+    /// Every name of every connector; the alias if it is another product's.
+    fn names(&self) -> impl Iterator<Item = (Plugin, &'static str, Option<&'static Alias>)> {
+        self.all().flat_map(|plugin| {
+            let info = plugin.info();
+            let ours = [info.class, info.short]
+                .into_iter()
+                .map(|name| (name, None));
+            let theirs = info.aliases.iter().map(|alias| (alias.class, Some(alias)));
+            let names: Vec<_> = ours.chain(theirs).collect();
+            names
+                .into_iter()
+                .map(move |(name, alias)| (plugin.clone(), name, alias))
+        })
+    }
+
+    fn named(&self, is: impl Fn(&Plugin, &str) -> bool) -> Option<Found> {
+        let mut names = self.names();
+        let found = names.find(|(plugin, name, _)| is(plugin, name));
+        found.map(|(plugin, _, alias)| Found { plugin, alias })
     }
 
     fn unknown(&self, kind: ConnectorKind, class: &str) -> Issue {
@@ -124,12 +171,7 @@ impl Plugins {
             ConnectorKind::Sink => ("sink", "source"),
         };
         let infos = || self.all().map(|plugin| plugin.info());
-        let answers = |info: &Info| {
-            info.class == class
-                || info.short == class
-                || info.aliases.iter().any(|alias| alias.class == class)
-        };
-        if infos().any(answers) {
+        if self.lookup(class).is_some() {
             return Issue::new(
                 "connector.class",
                 format!("\"{class}\" is a {other} connector, not a {kind} connector"),
@@ -156,6 +198,14 @@ impl Plugin {
         match self {
             Self::Source(source) => source.info(),
             Self::Sink(sink) => sink.info(),
+        }
+    }
+
+    /// See [`tapline_sdk::Connector::probe`].
+    pub fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>> {
+        match self {
+            Self::Source(source) => source.probe(config),
+            Self::Sink(sink) => sink.probe(config),
         }
     }
 

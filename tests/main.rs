@@ -11,10 +11,12 @@
 
 mod acceptance;
 mod broker;
+mod compare;
 mod crash;
 mod kafka;
 mod pipeline;
 mod registry;
+mod rest;
 mod runtime;
 mod support;
 mod tidy;

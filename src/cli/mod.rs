@@ -2,7 +2,7 @@
 //!
 //! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, something FAILED in `status` or damaged
 //! in `dump`.
-//! `run` is a worker; `validate` and `dump` read files; the others ask a running worker over HTTP.
+//! `run` and `worker` are workers; `validate` and `dump` read files; the others ask a running worker over HTTP.
 //!
 //! Codes: TL0140 no worker found, TL0141 a worker does not answer, TL0142 a worker refused, TL0143 what stands in a
 //! file or argument is not usable.
@@ -79,6 +79,8 @@ struct Arguments {
 enum Command {
     /// Run a worker with these pipelines until it is told to stop
     Run(run::Arguments),
+    /// Run a worker that REST tells what to run, beginning with the connectors that it had
+    Worker(run::Options),
     /// Check pipeline files without running them
     Validate(validate::Arguments),
     /// Show connectors, their states and errors; exits with 2 if one is FAILED
@@ -130,6 +132,7 @@ async fn execute(command: Command) -> Result<Found, Failure> {
     let mut out = io::stdout();
     match command {
         Command::Run(arguments) => Box::pin(run::execute(arguments)).await,
+        Command::Worker(options) => Box::pin(run::serve(options)).await,
         Command::Validate(arguments) => validate::execute(&arguments, &mut out),
         Command::Status(arguments) => status::execute(&arguments, &mut out).await,
         Command::Topics(arguments) => topics::execute(&arguments, &mut out).await,

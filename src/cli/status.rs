@@ -24,7 +24,15 @@ struct Connector {
     state: String,
     since_ms: i64,
     #[serde(default)]
+    own: Own,
+    #[serde(default)]
     tasks: Vec<Task>,
+}
+
+/// The connector without its tasks.
+#[derive(Default, Deserialize)]
+struct Own {
+    error: Option<Cause>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +108,12 @@ impl Connector {
         self.tasks.iter().map(through).sum()
     }
 
+    /// What is wrong: with the connector itself, then with its tasks.
+    fn causes(&self) -> impl Iterator<Item = &Cause> {
+        let tasks = self.tasks.iter().filter_map(|task| task.error.as_ref());
+        self.own.error.iter().chain(tasks)
+    }
+
     fn line(&self, moved: u64, seconds: f64, width: usize) -> String {
         let Self { name, state, .. } = self;
         let running = self
@@ -126,7 +140,7 @@ impl Connector {
         if held > 0 {
             line.push_str(&format!("  WAL {}", figures::bytes(held)));
         }
-        for cause in self.tasks.iter().filter_map(|task| task.error.as_ref()) {
+        for cause in self.causes() {
             let code = cause.code.as_ref().map(|code| format!("[{code}] "));
             line.push_str(&format!("  {}{}", code.unwrap_or_default(), cause.message));
         }
@@ -160,8 +174,7 @@ impl Connector {
     }
 
     fn remedies(&self) -> impl Iterator<Item = &str> {
-        let causes = self.tasks.iter().filter_map(|task| task.error.as_ref());
-        causes.filter_map(|cause| cause.remedy.as_deref())
+        self.causes().filter_map(|cause| cause.remedy.as_deref())
     }
 }
 

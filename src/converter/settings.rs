@@ -5,46 +5,62 @@
 
 use super::{Charset, JsonSettings, Plain};
 use std::collections::BTreeMap;
-use tapline_sdk::{Config, ConfigValue, Definition, Issue, Key, nearest};
+use tapline_sdk::{Config, ConfigValue, Definition, Importance, Issue, Key, Width, nearest};
 
-/// The heading of these keys.
-const GROUP: &str = "Converter";
+/// The headings of these keys, as Kafka Connect's forms have them.
+const SCHEMA_KEYS: &str = "Schemas";
+const SERIALIZATION: &str = "Serialization";
 
 /// `schemas.enable`.
 const SCHEMAS: Key<bool> = Key::required(
     "schemas.enable",
-    GROUP,
+    SCHEMA_KEYS,
     "whether each value carries its schema: {\"schema\":…,\"payload\":…}",
 )
-.or("true");
+.or("true")
+.shown(Importance::High, Width::Medium)
+.display("Enable Schemas")
+.order(0);
 /// `schemas.cache.size`.
 const CACHE: Key<u32> = Key::required(
     "schemas.cache.size",
-    GROUP,
+    SCHEMA_KEYS,
     "how many schemas a reader keeps",
 )
-.or("1000");
+.or("1000")
+.shown(Importance::High, Width::Medium)
+.display("Schema Cache Size");
 /// `decimal.format`.
 const DECIMAL: Key<DecimalFormat> = Key::required(
     "decimal.format",
-    GROUP,
+    SERIALIZATION,
     "how decimals are written: BASE64 or NUMERIC",
 )
-.or("BASE64");
+.or("BASE64")
+.shown(Importance::Low, Width::Medium)
+.display("Decimal Format")
+.order(0);
 /// `replace.null.with.default`.
 const REPLACE_NULL: Key<bool> = Key::required(
     "replace.null.with.default",
-    GROUP,
+    SERIALIZATION,
     "whether a field that is null gets its schema's default; a reader cannot tell it from a value then. Default: true \
      under Kafka's class name, false under ours",
 )
-.optional();
+.optional()
+.shown(Importance::Low, Width::Medium)
+.display("Replace null with default");
 /// `encoding`, as people write it.
-const ENCODING: Key<Charset> =
-    Key::required("encoding", GROUP, "the encoding of texts").or("UTF-8");
+const ENCODING: Key<Charset> = Key::required("encoding", "", "the encoding of texts")
+    .or("UTF-8")
+    .shown(Importance::High, Width::Medium)
+    .display("Encoding");
 /// `converter.encoding`, as Kafka has it.
 const CONVERTER_ENCODING: Key<Charset> =
-    Key::required("converter.encoding", GROUP, "the encoding of texts").optional();
+    Key::required("converter.encoding", "", "the encoding of texts")
+        .optional()
+        .shown(Importance::High, Width::Medium)
+        .display("Encoding");
 
 /// Every converter in Kafka Connect takes it, and sets it itself.
 const ROLE: &str = "converter.type";

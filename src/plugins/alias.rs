@@ -1,7 +1,7 @@
 //! Another product's settings become ours: renames, defaults, keys without a meaning here.
 
 use std::collections::BTreeMap;
-use tapline_sdk::{Alias, Info, Issue};
+use tapline_sdk::{Alias, Info, Issue, Presence};
 
 /// Settings in our words, with what to tell about them.
 #[derive(Default)]
@@ -22,10 +22,13 @@ pub(super) fn translate(
     let mut out = Translated::default();
     for (key, value) in settings {
         let name = renamed(alias, key);
-        if let Some((_, remedy)) = info.refused.iter().find(|(known, _)| covers(known, key)) {
+        let refused = info.refused.iter().find(|(known, _)| covers(known, key));
+        if let Some((_, remedy)) = refused
+            && !says_default(alias, key, value)
+        {
             let issue = Issue::new(key, "is not supported yet", *remedy);
             out.issues.push(issue);
-        } else if info.inert.iter().any(|known| covers(known, key)) {
+        } else if refused.is_some() || info.inert.iter().any(|known| covers(known, key)) {
             out.warnings
                 .push(format!("{key} has no meaning here and is ignored"));
         } else if let Some(other) = out.written.insert(name.to_owned(), key.clone()) {
@@ -56,7 +59,15 @@ impl Translated {
     }
 }
 
-fn renamed<'a>(alias: Option<&'a Alias>, key: &'a str) -> &'a str {
+/// What is not built asks for nothing when it says that product's default.
+fn says_default(alias: Option<&Alias>, key: &str, value: &str) -> bool {
+    let keys = alias.map(|alias| alias.keys).unwrap_or_default();
+    keys.iter().any(|known| {
+        known.name == key && matches!(known.presence, Presence::Default(d) if d == value)
+    })
+}
+
+pub(super) fn renamed<'a>(alias: Option<&'a Alias>, key: &'a str) -> &'a str {
     alias
         .and_then(|alias| alias.renames.iter().find(|(theirs, _)| *theirs == key))
         .map_or(key, |(_, ours)| ours)

@@ -34,6 +34,16 @@ pub const TRANSFORMS: Key<Vec<String>> = Key::required(
 /// `transforms.*`.
 pub const TRANSFORM_KEYS: Key<String> =
     Key::required("transforms.*", GENERAL, "settings of a transform").optional();
+/// `predicates`.
+pub const PREDICATES: Key<Vec<String>> = Key::required(
+    "predicates",
+    GENERAL,
+    "names of predicates, which say to which records a transform applies",
+)
+.optional();
+/// `predicates.*`.
+pub const PREDICATE_KEYS: Key<String> =
+    Key::required("predicates.*", GENERAL, "settings of a predicate").optional();
 /// `key.converter`.
 pub const KEY_CONVERTER: Key<String> = Key::required(
     "key.converter",
@@ -163,12 +173,14 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 23] = [
+pub const ALL: [Definition; 25] = [
     NAME.definition,
     CLASS.definition,
     TASKS_MAX.definition,
     TRANSFORMS.definition,
     TRANSFORM_KEYS.definition,
+    PREDICATES.definition,
+    PREDICATE_KEYS.definition,
     KEY_CONVERTER.definition,
     KEY_CONVERTER_KEYS.definition,
     VALUE_CONVERTER.definition,
@@ -197,12 +209,7 @@ pub(super) const INERT: [&str; 3] = [
 ];
 
 /// Kafka Connect's keys that are not built yet, with what to do.
-pub(super) const REFUSED: [(&str, &str); 10] = [
-    ("predicates", "remove it: transforms apply to every record"),
-    (
-        "predicates.*",
-        "remove it: transforms apply to every record",
-    ),
+pub(super) const REFUSED: [(&str, &str); 8] = [
     (
         "errors.deadletterqueue.*",
         "remove it: a record that cannot be handled fails the task and is named",

@@ -3,7 +3,7 @@
 use super::{
     Found, Plugin,
     alias::{self, covers},
-    keys,
+    framework, keys,
 };
 use crate::{
     converter::Converters,
@@ -36,10 +36,12 @@ pub struct Resolved {
     pub(crate) plugin: Plugin,
 }
 
+/// `whole`: whether the connector's rules across keys are asked, too, if each key by itself holds.
 pub(super) fn resolve(
     found: Found,
     class: &str,
     settings: &BTreeMap<String, String>,
+    whole: bool,
 ) -> Result<Resolved, Vec<Issue>> {
     let Found { plugin, alias } = found;
     let (info, kind) = (plugin.info(), plugin.kind());
@@ -50,7 +52,7 @@ pub(super) fn resolve(
     // The runtime's keys are known words too: a mistyped one of them is to be recognised.
     let known = [info.keys, keys::ALL.as_slice()].concat();
     let mut problems = config.problems(&known);
-    if problems.is_empty() && theirs.issues.is_empty() {
+    if whole && problems.is_empty() && theirs.issues.is_empty() {
         problems = match &plugin {
             Plugin::Source(source) => source.validate(&config),
             Plugin::Sink(sink) => sink.validate(&config),
@@ -101,13 +103,17 @@ impl Split {
         for (key, value) in settings {
             let known = keys::ALL.iter().any(|definition| definition.covers(key));
             let refused = keys::REFUSED.iter().find(|(known, _)| covers(known, key));
+            let unread = [keys::INERT.as_slice(), &framework::UNREAD].concat();
             if own.iter().any(|definition| definition.name == key) {
                 split.connector.insert(key.clone(), value.clone());
-            } else if known {
-                split.framework.insert(key.clone(), value.clone());
-            } else if keys::INERT.contains(&key.as_str()) {
+            } else if unread.contains(&key.as_str()) {
                 let warning = format!("{key} has no meaning here and is ignored");
                 split.warnings.push(warning);
+            } else if known {
+                split.framework.insert(key.clone(), value.clone());
+            } else if framework::is_default(key, value) {
+                // What is not built asks for nothing when it says the default.
+                continue;
             } else if let Some((_, remedy)) = refused {
                 split
                     .issues

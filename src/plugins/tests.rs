@@ -17,6 +17,7 @@ impl Connector for Pump {
             class: "com.other.Pump",
             defaults: &[("port", "7")],
             renames: &[("server", "host")],
+            keys: &[],
         }],
         inert: &["heap.size"],
         refused: &[("signals.*", "wait for them")],

@@ -1,11 +1,11 @@
-//! What a browser must not be tricked into: writes need a JSON content type, which a foreign page cannot send without
-//! being asked first, and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
+//! What a browser must not be tricked into: a write's body needs a JSON content type, which a foreign page cannot send
+//! without being asked first (a write without a body has the page's Origin), and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
 //! be held for ever.
 
 use super::failure::Failure;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,13 +14,13 @@ use std::{net::IpAddr, time::Duration};
 /// As in Kafka Connect: a request that takes longer is given up.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
-/// Refuses writes of anything but JSON.
+/// Refuses writes of anything but JSON. Pause, stop and their like have no body and need no type.
 pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if reads || is_json(request.headers()) {
+    if reads || is_json(request.headers()) || has_no_body(request.headers()) {
         return next.run(request).await;
     }
     Failure::new(
@@ -28,6 +28,16 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
         "HTTP 415 Unsupported Media Type",
     )
     .into_response()
+}
+
+/// Refuses to answer who takes no JSON, as Kafka Connect does. What is no resource of Connect's may answer otherwise.
+pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let ours = path.starts_with("/metrics") || path.starts_with("/tapline/");
+    if ours || accepts_json(request.headers()) {
+        return next.run(request).await;
+    }
+    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable").into_response()
 }
 
 /// Refuses names that are not of this machine, if the server listens on loopback.
@@ -66,6 +76,13 @@ pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
     Failure::new(status, format!("HTTP {status}")).into_response()
 }
 
+fn has_no_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    !headers.contains_key(header::CONTENT_TYPE)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && length.is_none_or(|length| length == "0")
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
     let text = value
@@ -73,6 +90,18 @@ fn is_json(headers: &HeaderMap) -> bool {
         .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(header::ACCEPT).iter().peekable();
+    let takes = |value: &HeaderValue| {
+        let mut kinds = value.to_str().unwrap_or_default().split(',');
+        kinds.any(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            ["*/*", "application/*", "application/json"].contains(&kind)
+        })
+    };
+    given.peek().is_none() || given.any(takes)
 }
 
 /// HTTP/1.1 demands a Host; what comes without one is no browser.

@@ -6,23 +6,33 @@
 //!
 //! Codes: TL0130 an address beyond loopback without the flag for it, TL0131 an address that cannot be bound.
 
+mod body;
 mod connectors;
 mod failure;
 mod guard;
 mod health;
+mod lifecycle;
+mod loggers;
 mod metrics;
 mod offsets;
+mod plugins;
 mod records;
 pub mod registry;
 mod resnapshot;
 mod root;
+mod states;
 mod topics;
 
 pub use offsets::{entries_from_json, position_to_json};
 pub use records::{HIGH_WATERMARK_HEADER, NEXT_OFFSET_HEADER};
 
 use crate::worker::Worker;
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, patch, post, put},
+};
 use failure::Failure;
 use std::{future::Future, net::SocketAddr, path::PathBuf};
 use tapline_sdk::{Error, Result};
@@ -41,6 +51,13 @@ pub struct App {
     pub data_dir: PathBuf,
     /// Where this server listens; Kafka Connect's `worker_id`.
     pub address: SocketAddr,
+}
+
+impl App {
+    /// This worker as Kafka Connect names it.
+    fn worker_id(&self) -> String {
+        self.address.to_string()
+    }
 }
 
 /// Binds the address. Anything but loopback is refused unless `anywhere`.
@@ -85,21 +102,59 @@ fn router(app: App) -> Router {
     for (path, methods) in [
         ("/health", get(health::show)),
         ("/metrics", get(metrics::show)),
-        ("/connectors", get(connectors::list)),
+        (
+            "/connectors",
+            get(connectors::list).post(connectors::create),
+        ),
+        (
+            "/connectors/{name}",
+            get(connectors::info).delete(connectors::delete),
+        ),
+        (
+            "/connectors/{name}/config",
+            get(connectors::config_of)
+                .put(connectors::configure)
+                .patch(connectors::patch),
+        ),
         ("/connectors/{name}/status", get(connectors::status)),
+        ("/connectors/{name}/pause", put(lifecycle::pause)),
+        ("/connectors/{name}/resume", put(lifecycle::resume)),
+        ("/connectors/{name}/stop", put(lifecycle::stop)),
+        ("/connectors/{name}/restart", post(lifecycle::restart)),
+        ("/connectors/{name}/tasks", get(lifecycle::tasks)),
+        (
+            "/connectors/{name}/tasks/{task}/status",
+            get(lifecycle::task_status),
+        ),
+        (
+            "/connectors/{name}/tasks/{task}/restart",
+            post(lifecycle::task_restart),
+        ),
+        ("/connectors/{name}/topics", get(lifecycle::topics)),
+        (
+            "/connectors/{name}/topics/reset",
+            put(lifecycle::topics_reset),
+        ),
         (
             "/connectors/{name}/offsets",
-            get(offsets::show).patch(offsets::alter),
+            get(offsets::show)
+                .patch(offsets::alter)
+                .delete(offsets::reset),
         ),
+        ("/tapline/v1/connectors/{name}/offsets", patch(offsets::set)),
         ("/tapline/v1/status", get(health::connectors)),
         ("/tapline/v1/topics", get(topics::list)),
         ("/tapline/v1/topics/{topic}/records", get(records::read)),
         (
             "/tapline/v1/connectors/{name}/resnapshot",
-            axum::routing::post(resnapshot::start),
+            post(resnapshot::start),
         ),
     ] {
         // Real clients write both; Kafka Connect answers both.
+        router = router.route(&format!("{path}/"), methods.clone());
+        router = router.route(path, methods);
+    }
+    for (path, methods) in plugins::routes().into_iter().chain(loggers::routes()) {
         router = router.route(&format!("{path}/"), methods.clone());
         router = router.route(path, methods);
     }
@@ -113,6 +168,7 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> 
         .method_not_allowed_fallback(async || Failure::not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(guard::writes_are_json))
+        .layer(middleware::from_fn(guard::answers_are_json))
         .layer(middleware::from_fn_with_state(
             local,
             guard::names_are_local,

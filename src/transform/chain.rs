@@ -2,7 +2,8 @@
 //!
 //! Routers change topics only, so they run once per shape; any other step gets an owned copy of each record.
 
-use super::RegexRouter;
+use super::{Condition, RegexRouter};
+use std::sync::Arc;
 use tapline_sdk::{Record, RecordError, Rows, Transform};
 
 /// One transform of a chain.
@@ -13,10 +14,10 @@ pub enum Step {
     Record(Box<dyn Transform>),
 }
 
-/// Transforms in order.
+/// Transforms in order, each with the condition under which it applies.
 #[derive(Default)]
 pub struct Chain {
-    steps: Vec<Step>,
+    steps: Vec<(Option<Condition>, Step)>,
 }
 
 /// A record that cannot be transformed.
@@ -38,9 +39,15 @@ pub enum Kept {
 }
 
 impl Chain {
-    /// These steps in order.
+    /// These steps in order, each for every record.
     #[must_use]
     pub fn new(steps: Vec<Step>) -> Self {
+        Self::conditional(steps.into_iter().map(|step| (None, step)).collect())
+    }
+
+    /// These steps in order, each for the records of which its condition holds.
+    #[must_use]
+    pub fn conditional(steps: Vec<(Option<Condition>, Step)>) -> Self {
         Self { steps }
     }
 
@@ -55,9 +62,9 @@ impl Chain {
     /// # Errors
     /// The first record that a step cannot transform; nothing of the batch is returned then.
     pub fn apply(&mut self, mut rows: Rows) -> Result<(Rows, Kept), Unfit> {
-        if self.steps.iter().all(|step| matches!(step, Step::Route(_))) {
-            for step in &self.steps {
-                route(step, &mut rows);
+        if self.by_topic() {
+            for shape in rows.shapes_mut() {
+                self.route(&mut shape.topic);
             }
             return Ok((rows, Kept::All));
         }
@@ -75,8 +82,34 @@ impl Chain {
         Ok((out, Kept::Only(kept)))
     }
 
+    /// Whether every step changes topics only, and topics alone tell whether it applies.
+    fn by_topic(&self) -> bool {
+        self.steps.iter().all(|(condition, step)| {
+            let told = |condition: &Condition| condition.holds_for_topic("").is_some();
+            matches!(step, Step::Route(_)) && condition.as_ref().is_none_or(told)
+        })
+    }
+
+    fn route(&self, topic: &mut Arc<str>) {
+        for (condition, step) in &self.steps {
+            let applies = condition.as_ref().and_then(|c| c.holds_for_topic(topic));
+            if let Step::Route(router) = step
+                && applies != Some(false)
+                && let Some(renamed) = router.route(topic)
+            {
+                *topic = renamed.into();
+            }
+        }
+    }
+
     fn transform(&mut self, mut record: Record) -> Result<Option<Record>, RecordError> {
-        for step in &mut self.steps {
+        for (condition, step) in &mut self.steps {
+            if condition
+                .as_ref()
+                .is_some_and(|condition| !condition.holds(&record))
+            {
+                continue;
+            }
             match step {
                 Step::Route(router) => {
                     if let Some(topic) = router.route(&record.topic) {
@@ -90,14 +123,5 @@ impl Chain {
             }
         }
         Ok(Some(record))
-    }
-}
-
-fn route(step: &Step, rows: &mut Rows) {
-    let Step::Route(router) = step else { return };
-    for shape in rows.shapes_mut() {
-        if let Some(topic) = router.route(&shape.topic) {
-            shape.topic = topic.into();
-        }
     }
 }

@@ -1,122 +1,187 @@
 //! Single message transforms: what stands between a connector and the log, in the order in which it was written.
 //!
-//! Owns the keys `transforms` and `transforms.*` and the chain that they describe. Knows neither broker nor task; a
+//! Owns the keys `transforms`, `predicates` and those under them, and the chain that they describe. Knows neither broker nor task; a
 //! record that cannot be transformed is returned as an error with its index, and the task says what becomes of it.
 
 mod chain;
+mod filter;
+mod predicate;
 mod regex_router;
 
 pub use chain::{Chain, Kept, Step, Unfit};
-pub use regex_router::RegexRouter;
+pub(crate) use predicate::PREDICATES;
+pub use predicate::{Condition, Test};
+pub use regex_router::{Pattern, RegexRouter};
+
+use predicate::Tests;
 
 use std::collections::BTreeMap;
-use tapline_sdk::Issue;
+use tapline_sdk::{ConfigValue, Definition, Issue, Key};
 
 /// Kafka Connect's package of transforms; the class may be written without it.
 const PACKAGE: &str = "org.apache.kafka.connect.transforms.";
 
-/// The settings of one transform by their short names, and the prefix to name them with in issues.
+/// The settings of one transform or predicate by their short names, and the prefix to name them with in issues.
 pub(crate) struct Keys<'a> {
     prefix: String,
     values: BTreeMap<&'a str, &'a str>,
 }
 
 /// Makes one step from its settings.
-type Make = fn(&Keys<'_>) -> Result<Step, Vec<Issue>>;
+pub(crate) type MakeStep = fn(&Keys<'_>) -> Result<Step, Vec<Issue>>;
 
-/// Every transform by its short class name.
-const TRANSFORMS: [(&str, Make); 1] = [("RegexRouter", regex_router::make)];
+/// A class that settings can name.
+pub(crate) struct Class<M> {
+    /// The class in full.
+    pub(crate) name: &'static str,
+    /// Its keys.
+    pub(crate) keys: &'static [Definition],
+    make: M,
+}
 
-/// Reads `transforms` and `transforms.*` of a connector's settings.
+/// Every transform.
+pub(crate) const TRANSFORMS: [Class<MakeStep>; 2] = [
+    Class {
+        name: "org.apache.kafka.connect.transforms.Filter",
+        keys: &[],
+        make: filter::make,
+    },
+    Class {
+        name: "org.apache.kafka.connect.transforms.RegexRouter",
+        keys: &regex_router::KEYS,
+        make: regex_router::make,
+    },
+];
+
+/// Reads `transforms`, `predicates` and the keys under them of a connector's settings.
 ///
 /// # Errors
 /// Every problem with its key.
 pub fn parse(settings: &BTreeMap<String, String>) -> Result<Chain, Vec<Issue>> {
-    let listed = settings
-        .get("transforms")
-        .map(String::as_str)
-        .unwrap_or_default();
-    let names: Vec<&str> = listed
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect();
-    let mut issues = strangers(settings, &names);
+    let mut issues = Vec::new();
+    let tests = Tests::parse(settings, &mut issues);
+    let listed = settings.get("predicates").map_or("", String::as_str);
     let mut steps = Vec::new();
-    for (at, name) in names.iter().enumerate() {
-        if names.iter().take(at).any(|earlier| earlier == name) {
-            issues.push(Issue::new(
-                "transforms",
-                format!("lists \"{name}\" twice"),
-                "give each transform a name of its own",
-            ));
-            continue;
-        }
-        match step(settings, name) {
+    for name in list(settings, "transforms", &mut issues) {
+        let made = Keys::of(settings, "transforms", name).and_then(|mut keys| {
+            let make = pick(&TRANSFORMS, "transform", &mut keys)?;
+            let condition = tests.condition(listed, &mut keys)?;
+            Ok((condition, make(&keys)?))
+        });
+        match made {
             Ok(step) => steps.push(step),
             Err(found) => issues.extend(found),
         }
     }
     if issues.is_empty() {
-        Ok(Chain::new(steps))
+        Ok(Chain::conditional(steps))
     } else {
         Err(issues)
     }
 }
 
+/// The names that a key lists, each once. Names listed twice and settings of names that are not listed are issues.
+fn list<'a>(
+    settings: &'a BTreeMap<String, String>,
+    key: &str,
+    issues: &mut Vec<Issue>,
+) -> Vec<&'a str> {
+    let text = settings.get(key).map_or("", String::as_str);
+    let mut names: Vec<&str> = Vec::new();
+    for name in text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        if names.contains(&name) {
+            let problem = format!("lists \"{name}\" twice");
+            let remedy = format!("give each of the {key} a name of its own");
+            issues.push(Issue::new(key, problem, remedy));
+        } else {
+            names.push(name);
+        }
+    }
+    issues.extend(strangers(settings, key, &names));
+    names
+}
+
 /// Keys `transforms.x.…` where `x` is not listed: nobody would read them.
-fn strangers(settings: &BTreeMap<String, String>, names: &[&str]) -> Vec<Issue> {
+fn strangers(settings: &BTreeMap<String, String>, list: &str, names: &[&str]) -> Vec<Issue> {
     let stranger = |key: &String| {
-        let name = key.strip_prefix("transforms.")?.split('.').next()?;
+        let name = key
+            .strip_prefix(list)?
+            .strip_prefix('.')?
+            .split('.')
+            .next()?;
         (!names.contains(&name)).then(|| {
             Issue::new(
                 key,
-                format!("belongs to \"{name}\", which `transforms` does not list"),
-                format!("add {name} to transforms, or remove the key"),
+                format!("belongs to \"{name}\", which `{list}` does not list"),
+                format!("add {name} to {list}, or remove the key"),
             )
         })
     };
     settings.keys().filter_map(stranger).collect()
 }
 
-fn step(settings: &BTreeMap<String, String>, name: &str) -> Result<Step, Vec<Issue>> {
-    let prefix = format!("transforms.{name}.");
-    let values: BTreeMap<&str, &str> = settings
-        .iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
-        .collect();
-    let mut keys = Keys { prefix, values };
-    for later in ["predicate", "negate"] {
-        if keys.values.contains_key(later) {
-            return Err(vec![keys.issue(
-                later,
-                "is not supported yet",
-                "remove it: the transform then applies to every record",
-            )]);
-        }
-    }
-    let Some(class) = keys.values.remove("type") else {
-        return Err(vec![keys.issue(
-            "type",
-            "is required",
-            "set it to the transform's class, such as RegexRouter",
-        )]);
+/// Takes `type` out of the keys and finds what makes it.
+fn pick<M: Copy>(classes: &[Class<M>], what: &str, keys: &mut Keys<'_>) -> Result<M, Vec<Issue>> {
+    // There is one version of each; Kafka Connect's forms send it along.
+    keys.values.remove("plugin.version");
+    let simple = |class: &'static str| class.rsplit('.').next().unwrap_or(class);
+    let Some(named) = keys.values.remove("type") else {
+        let some = classes.first().map_or("", |class| simple(class.name));
+        let remedy = format!("set it to the {what}'s class, such as {some}");
+        return Err(vec![keys.issue("type", "is required", remedy)]);
     };
-    let short = class.strip_prefix(PACKAGE).unwrap_or(class);
-    match TRANSFORMS.iter().find(|(known, _)| *known == short) {
-        Some((_, make)) => make(&keys),
-        None => Err(vec![keys.issue(
-            "type",
-            format!("\"{class}\" is not a transform that exists here"),
-            format!(
-                "use one of: {}",
-                TRANSFORMS.map(|(known, _)| known).join(", ")
-            ),
-        )]),
+    let mut found = classes.iter();
+    match found.find(|class| class.name == named || simple(class.name) == named) {
+        Some(class) => Ok(class.make),
+        None => {
+            let known: Vec<&str> = classes.iter().map(|class| simple(class.name)).collect();
+            Err(vec![keys.issue(
+                "type",
+                format!("\"{named}\" is not a {what} that exists here"),
+                format!("use one of: {}", known.join(", ")),
+            )])
+        }
     }
 }
 
-impl Keys<'_> {
+impl<'a> Keys<'a> {
+    /// The settings of one of the names that `list` holds.
+    fn of(
+        settings: &'a BTreeMap<String, String>,
+        list: &str,
+        name: &str,
+    ) -> Result<Self, Vec<Issue>> {
+        let prefix = format!("{list}.{name}.");
+        let values = settings.iter();
+        let values = values
+            .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?, value.as_str())))
+            .collect();
+        Ok(Self { prefix, values })
+    }
+
+    /// The value of the one key that must be given, where `others` are the keys that may be.
+    pub(crate) fn only<T: ConfigValue>(
+        &self,
+        key: &Key<T>,
+        others: &[&str],
+    ) -> Result<T, Vec<Issue>> {
+        let known = [others, &[key.name()]].concat();
+        let mut issues = self.unknown(&known);
+        let text = self.required(key.name(), &mut issues);
+        match text.map(T::parse) {
+            Some(Ok(value)) if issues.is_empty() => Ok(value),
+            Some(Err(why)) => {
+                issues.push(self.issue(key.name(), why, "correct it"));
+                Err(issues)
+            }
+            _ => Err(issues),
+        }
+    }
+
     /// A problem of one of this transform's keys.
     pub(crate) fn issue(
         &self,
@@ -144,8 +209,8 @@ impl Keys<'_> {
             .map(|key| {
                 self.issue(
                     key,
-                    "is not a key of this transform",
-                    format!("its keys are: type, {}", known.join(", ")),
+                    "is not a key of it",
+                    format!("its keys are: {}", [&["type"], known].concat().join(", ")),
                 )
             })
             .collect()

@@ -6,13 +6,12 @@
 
 use super::{Keys, Step};
 use regex::Regex;
-use tapline_sdk::Issue;
+use tapline_sdk::{ConfigValue, Definition, Importance, Issue, Key, Kind};
 
 /// Renames topics.
 #[derive(Debug)]
 pub struct RegexRouter {
-    whole: Regex,
-    first: Regex,
+    pattern: Pattern,
     replacement: Vec<Part>,
 }
 
@@ -21,6 +20,63 @@ pub struct RegexRouter {
 enum Part {
     Literal(String),
     Group(usize),
+}
+
+const REGEX: Key<Pattern> = Key::required(
+    "regex",
+    "",
+    "an expression that matches the whole name of each topic to rename",
+)
+.importance(Importance::High);
+const REPLACEMENT: Key<String> = Key::required(
+    "replacement",
+    "",
+    "what the first match becomes; $1 and ${name} are groups of the expression",
+)
+.importance(Importance::High);
+
+/// Its keys.
+pub(super) const KEYS: [Definition; 2] = [REGEX.definition, REPLACEMENT.definition];
+
+/// An expression as people know it from Java, compiled: alone, and for whole texts.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    first: Regex,
+    whole: Regex,
+}
+
+impl Pattern {
+    /// Whether the whole text matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.whole.is_match(text)
+    }
+
+    fn new(regex: &str) -> Result<Self, (String, &'static str)> {
+        if let Some((construct, remedy)) = only_in_java(regex) {
+            return Err((format!("uses {construct}, which is not supported"), remedy));
+        }
+        let compile = |text: &str| {
+            Regex::new(text).map_err(|error| {
+                let why = error.to_string();
+                let why = why.lines().last().unwrap_or_default().trim();
+                let why = why.trim_start_matches("error: ");
+                let problem = format!("is not a regular expression: {why}");
+                (problem, "write an expression such as (.*)\\.public\\.(.*)")
+            })
+        };
+        Ok(Self {
+            first: compile(regex)?,
+            whole: compile(&format!(r"\A(?:{regex})\z"))?,
+        })
+    }
+}
+
+impl ConfigValue for Pattern {
+    const KIND: Kind = Kind::Text;
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::new(text).map_err(|(problem, _)| problem)
+    }
 }
 
 pub(super) fn make(keys: &Keys<'_>) -> Result<Step, Vec<Issue>> {
@@ -49,30 +105,9 @@ impl RegexRouter {
         regex: &str,
         replacement: &str,
     ) -> Result<Self, (&'static str, String, &'static str)> {
-        if let Some((construct, remedy)) = only_in_java(regex) {
-            return Err((
-                "regex",
-                format!("uses {construct}, which is not supported"),
-                remedy,
-            ));
-        }
-        let compile = |text: &str| {
-            Regex::new(text).map_err(|error| {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim();
-                (
-                    "regex",
-                    format!(
-                        "is not a regular expression: {}",
-                        why.trim_start_matches("error: ")
-                    ),
-                    "write an expression such as (.*)\\.public\\.(.*)",
-                )
-            })
-        };
-        let first = compile(regex)?;
-        let whole = compile(&format!(r"\A(?:{regex})\z"))?;
-        let replacement = parts(replacement, &first).map_err(|why| {
+        let pattern =
+            Pattern::new(regex).map_err(|(problem, remedy)| ("regex", problem, remedy))?;
+        let replacement = parts(replacement, &pattern.first).map_err(|why| {
             (
                 "replacement",
                 why,
@@ -80,8 +115,7 @@ impl RegexRouter {
             )
         })?;
         Ok(Self {
-            whole,
-            first,
+            pattern,
             replacement,
         })
     }
@@ -89,10 +123,10 @@ impl RegexRouter {
     /// The new name, or `None` if the topic keeps its own.
     #[must_use]
     pub fn route(&self, topic: &str) -> Option<String> {
-        if !self.whole.is_match(topic) {
+        if !self.pattern.matches(topic) {
             return None;
         }
-        let captures = self.first.captures(topic)?;
+        let captures = self.pattern.first.captures(topic)?;
         let found = captures.get(0)?;
         let mut name = topic.get(..found.start())?.to_owned();
         for part in &self.replacement {

@@ -103,20 +103,21 @@ impl Shared {
     /// The converters of the connector that writes a topic, or else of one that reads it: what its records most
     /// likely are.
     fn converters_of(&self, topic: &str) -> Converters {
-        let connectors = self.connectors.lock();
+        let connectors = self.connectors();
+        let running: Vec<_> = connectors.iter().filter_map(|one| one.running()).collect();
         let writes = |one: &&Arc<Running>| {
             let topics = self.sources.active.of(&one.spec.name);
             one.spec.kind == ConnectorKind::Source && topics.iter().any(|at| &**at == topic)
         };
         let reads = |one: &&Arc<Running>| {
-            let topics = one.resolved.framework.get(&keys::TOPICS_LIST);
+            let topics = one.plan.resolved.framework.get(&keys::TOPICS_LIST);
             one.spec.kind == ConnectorKind::Sink
                 && topics.is_ok_and(|topics| topics.iter().any(|at| at == topic))
         };
-        let all = || connectors.values();
+        let all = || running.iter();
         let found = all().find(writes).or_else(|| all().find(reads));
         found
-            .map(|one| one.resolved.converters.clone())
+            .map(|one| one.plan.resolved.converters.clone())
             .unwrap_or_default()
     }
 }

@@ -2,6 +2,6 @@
 
 mod converters;
 mod end_to_end;
-mod memory;
-mod script;
+pub mod memory;
+pub mod script;
 mod tasks;

@@ -3,7 +3,7 @@
 //! Owns names, defaults and documentation. Kafka's `FileStreamSource` and `FileStreamSink` are the same connectors with
 //! Kafka's record shape, line ends and texts: an alias is a profile.
 
-use tapline_sdk::{Alias, Config, ConfigValue, Error, Importance, Info, Key, Kind};
+use tapline_sdk::{Alias, Config, ConfigValue, Definition, Error, Importance, Info, Key, Kind};
 
 const FILE_GROUP: &str = "File";
 const RECORDS: &str = "Records";
@@ -132,11 +132,25 @@ const SOURCE_PROFILE: &[(&str, &str)] = &[
 
 const SINK_PROFILE: &[(&str, &str)] = &[("line.format", "java")];
 
-const fn alias(class: &'static str, defaults: &'static [(&'static str, &'static str)]) -> Alias {
+/// What Kafka's own forms show, where these keys have no heading.
+const SOURCE_FORM: &[Definition] = &[
+    SOURCE_FILE.definition.under(""),
+    TOPIC.definition.under(""),
+    BATCH_SIZE.definition.under(""),
+];
+
+const SINK_FORM: &[Definition] = &[SINK_FILE.definition.under("")];
+
+const fn alias(
+    class: &'static str,
+    defaults: &'static [(&'static str, &'static str)],
+    keys: &'static [Definition],
+) -> Alias {
     Alias {
         class,
         defaults,
         renames: &[],
+        keys,
     }
 }
 
@@ -157,9 +171,10 @@ pub const SOURCE_INFO: Info = Info {
         alias(
             "org.apache.kafka.connect.file.FileStreamSourceConnector",
             SOURCE_PROFILE,
+            SOURCE_FORM,
         ),
-        alias("FileStreamSourceConnector", SOURCE_PROFILE),
-        alias("FileStreamSource", SOURCE_PROFILE),
+        alias("FileStreamSourceConnector", SOURCE_PROFILE, SOURCE_FORM),
+        alias("FileStreamSource", SOURCE_PROFILE, SOURCE_FORM),
     ],
     inert: &[],
     refused: &[],
@@ -175,9 +190,10 @@ pub const SINK_INFO: Info = Info {
         alias(
             "org.apache.kafka.connect.file.FileStreamSinkConnector",
             SINK_PROFILE,
+            SINK_FORM,
         ),
-        alias("FileStreamSinkConnector", SINK_PROFILE),
-        alias("FileStreamSink", SINK_PROFILE),
+        alias("FileStreamSinkConnector", SINK_PROFILE, SINK_FORM),
+        alias("FileStreamSink", SINK_PROFILE, SINK_FORM),
     ],
     inert: &[],
     refused: &[],

@@ -2,6 +2,7 @@
 //!
 //! Owns parsing and the rules across keys. What a mapping option means is [`crate::options`]'.
 
+mod debezium;
 mod filter;
 mod info;
 mod keys;

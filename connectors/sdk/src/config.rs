@@ -1,146 +1,12 @@
 //! Configuration keys, declared once: parsing, validation, REST, documentation and the pipeline schema read the same
 //! constants. Owns checking of single values; rules across keys are a connector's own ([`crate::Connector::validate`]).
 
+mod definition;
+
+pub use definition::{ConfigValue, Definition, Importance, Key, Kind, Presence, Width};
+
 use crate::{Error, Result};
-use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
-
-/// Connect's config types, and one of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Boolean,
-    /// 32 bits.
-    Int,
-    /// 64 bits.
-    Long,
-    /// A floating-point number.
-    Double,
-    /// Text.
-    Text,
-    /// Comma-separated texts.
-    List,
-    /// A class name.
-    Class,
-    /// Text that is never shown.
-    Password,
-    /// May hold `${field}` parts that are filled in per record; keeps a literal prefix.
-    Template,
-}
-
-/// How prominently tools show a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Importance {
-    /// Shown first.
-    High,
-    /// Shown.
-    Medium,
-    /// Shown last.
-    Low,
-}
-
-/// Whether a key must be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// Missing is an error.
-    Required,
-    /// Missing is `None`.
-    Optional,
-    /// Missing means this text.
-    Default(&'static str),
-}
-
-/// Everything that is known about a key without its Rust type.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition {
-    /// The key. A trailing `*` declares a family: `transforms.*`.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// Whether it must be given.
-    pub presence: Presence,
-    /// The heading it stands under.
-    pub group: &'static str,
-    /// What it does, its unit and the source of the rule.
-    pub documentation: &'static str,
-    /// How prominently it is shown.
-    pub importance: Importance,
-    /// The values that are allowed, if they can be listed.
-    pub values: &'static [&'static str],
-    /// Whether a text is a value of this key; if not, why.
-    pub check: fn(&str) -> Result<(), String>,
-}
-
-/// A type that a key's text parses into.
-pub trait ConfigValue: Sized + 'static {
-    /// The type as tools see it.
-    const KIND: Kind;
-    /// The values that are allowed, if they can be listed.
-    const VALUES: &'static [&'static str] = &[];
-    /// Parses a key's text.
-    ///
-    /// # Errors
-    /// What is wrong, in words that follow the key's name: "is not a number".
-    fn parse(text: &str) -> Result<Self, String>;
-}
-
-/// A key with its Rust type. Declare each as one `const`.
-pub struct Key<T> {
-    /// Everything but the type.
-    pub definition: Definition,
-    value: PhantomData<fn() -> T>,
-}
-
-impl<T: ConfigValue> Key<T> {
-    /// A key that must be given.
-    #[must_use]
-    pub const fn required(
-        name: &'static str,
-        group: &'static str,
-        documentation: &'static str,
-    ) -> Self {
-        let definition = Definition {
-            name,
-            kind: T::KIND,
-            presence: Presence::Required,
-            group,
-            documentation,
-            importance: Importance::Medium,
-            values: T::VALUES,
-            check: |text| T::parse(text).map(drop),
-        };
-        Self {
-            definition,
-            value: PhantomData,
-        }
-    }
-
-    /// A key with a default.
-    #[must_use]
-    pub const fn or(mut self, default: &'static str) -> Self {
-        self.definition.presence = Presence::Default(default);
-        self
-    }
-
-    /// A key that may be missing.
-    #[must_use]
-    pub const fn optional(mut self) -> Self {
-        self.definition.presence = Presence::Optional;
-        self
-    }
-
-    /// Sets the importance.
-    #[must_use]
-    pub const fn importance(mut self, importance: Importance) -> Self {
-        self.definition.importance = importance;
-        self
-    }
-
-    /// The key's name.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.definition.name
-    }
-}
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// One problem of a configuration, in an operator's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,17 +111,6 @@ impl Config {
             }
         }
         issues
-    }
-}
-
-impl Definition {
-    /// Whether this definition is of that key.
-    #[must_use]
-    pub fn covers(&self, name: &str) -> bool {
-        match self.name.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => self.name == name,
-        }
     }
 }
 
@@ -382,7 +237,7 @@ macro_rules! numbers {
         }
     )*};
 }
-numbers!(u16: Kind::Int, i32: Kind::Int, u32: Kind::Int, i64: Kind::Long, u64: Kind::Long);
+numbers!(i16: Kind::Short, u16: Kind::Int, i32: Kind::Int, u32: Kind::Int, i64: Kind::Long, u64: Kind::Long);
 
 impl ConfigValue for f64 {
     const KIND: Kind = Kind::Double;

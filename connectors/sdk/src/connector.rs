@@ -31,6 +31,8 @@ pub struct Alias {
     pub defaults: &'static [(&'static str, &'static str)],
     /// That product's option names, where ours differ: theirs, ours.
     pub renames: &'static [(&'static str, &'static str)],
+    /// That product's keys as its own tools show them, in its order; empty: ours are shown.
+    pub keys: &'static [Definition],
 }
 
 /// What the registry knows of a connector.

@@ -24,7 +24,7 @@ mod transform;
 
 pub use arena::{Arena, Block, Cell, Cells, Span, Value};
 pub use config::{
-    Config, ConfigValue, Definition, Importance, Issue, Key, Kind, Presence, Secret, nearest,
+    Config, ConfigValue, Definition, Importance, Issue, Key, Kind, Presence, Secret, Width, nearest,
 };
 pub use connector::{Alias, BoxFuture, Connector, Info, Position, Scalar};
 pub use error::{Error, ErrorKind, RecordError, Result};

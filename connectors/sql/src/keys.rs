@@ -2,6 +2,7 @@
 //!
 //! Owns names, defaults and documentation; [`crate::settings`] owns what they mean together.
 
+use crate::debezium::DEBEZIUM_KEYS;
 use tapline_sdk::{Alias, Definition, Importance, Info, Key, Secret};
 
 const CONNECTION: &str = "Connection";
@@ -224,6 +225,7 @@ const DEBEZIUM: Alias = Alias {
         ("quote.identifiers", "false"),
     ],
     renames: &[("table.name.format", "collection.name.format")],
+    keys: DEBEZIUM_KEYS,
 };
 
 const CONFLUENT: Alias = Alias {
@@ -242,6 +244,7 @@ const CONFLUENT: Alias = Alias {
         ("pk.fields", "primary.key.fields"),
         ("table.name.format", "collection.name.format"),
     ],
+    keys: &[],
 };
 
 /// What the registry knows of this sink.
@@ -270,6 +273,7 @@ pub const INFO: Info = Info {
         "dialect.name",
         "dialect.postgres.unnest.insert.enabled",
         "quote.sql.identifiers",
+        "cloud.events.schema.name.pattern",
     ],
     refused: &[
         (
@@ -287,6 +291,7 @@ pub const INFO: Info = Info {
         ("column.naming.strategy", "rename fields with a transform"),
         ("collection.naming.strategy", "set collection.name.format"),
         ("table.naming.strategy", "set collection.name.format"),
+        ("collection.table.format", "set collection.name.format"),
         (
             "dialect.postgres.postgis.schema",
             "remove it: types keep the schema that the source names",

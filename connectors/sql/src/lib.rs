@@ -12,6 +12,7 @@
 mod address;
 mod change;
 mod codec;
+mod debezium;
 mod dialect;
 mod error;
 mod keys;

@@ -29,7 +29,7 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
 }
 
 /// Whether a text holds a password of its own, as `postgres://user:password@host` does.
-fn holds_password(text: &str) -> bool {
+pub(crate) fn holds_password(text: &str) -> bool {
     let after_scheme = text.split_once("://").map(|(_, rest)| rest);
     let user = after_scheme
         .and_then(|rest| rest.rsplit_once('@'))

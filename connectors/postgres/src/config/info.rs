@@ -1,6 +1,6 @@
 //! What the registry shows: class, aliases, and the keys of Debezium that mean nothing here or are not built.
 
-use super::keys::KEYS;
+use super::{debezium::DEBEZIUM_KEYS, keys::KEYS};
 use tapline_sdk::{Alias, Info};
 
 /// Class, keys and aliases.
@@ -28,6 +28,7 @@ pub const INFO: Info = Info {
             ("extended.headers.enabled", "true"),
         ],
         renames: &[],
+        keys: DEBEZIUM_KEYS,
     }],
     inert: &[
         "max.batch.size",
@@ -80,6 +81,10 @@ pub const INFO: Info = Info {
         "custom.metric.tags",
         "guardrail.collections.max",
         "guardrail.collections.limit.action",
+        "heartbeat.topics.prefix",
+        "memory.management.schemas.class",
+        "memory.management.tables.class",
+        "snapshot.mode.configuration.based.*",
     ],
     refused: &[
         (
@@ -152,5 +157,22 @@ pub const INFO: Info = Info {
             "custom classes cannot be loaded: use a transform",
         ),
         ("custom.sanitize.pattern", "not built: remove it"),
+        ("openlineage.integration.*", "not built: remove it"),
+        (
+            "snapshot.query.mode.custom.name",
+            "custom classes cannot be loaded: remove it",
+        ),
+        (
+            "snapshot.locking.mode.custom.name",
+            "custom classes cannot be loaded: remove it",
+        ),
+        (
+            "column.mask.*",
+            "not built: leave the column out with column.exclude.list",
+        ),
+        (
+            "column.truncate.*",
+            "not built: leave the column out with column.exclude.list",
+        ),
     ],
 };

@@ -1,0 +1,128 @@
+//! `/connector-plugins`: which connectors, transforms, predicates and converters exist, their keys, and whether a
+//! configuration is valid.
+//!
+//! Reads the registry of plugins and the worker's placeholders; changes nothing. With `probe=true`, which is ours, a
+//! validate also connects to the other system.
+
+use super::{App, body, failure::Failure};
+use crate::{
+    plugins::{ConfigInfos, ConfigKeyInfo, Given, PluginInfo, Validated},
+    worker::ConnectorKind,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+    routing::{MethodRouter, get, put},
+};
+use std::time::Duration;
+use tapline_sdk::{Config, Issue};
+
+/// A server that does not answer is reported before the client gives the request up (90 s).
+const PROBE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Query parameters in order: of a repeated one the first counts, as in Kafka Connect.
+type Parameters = Query<Vec<(String, String)>>;
+
+/// What is served here.
+pub(super) fn routes() -> [(&'static str, MethodRouter<App>); 3] {
+    [
+        ("/connector-plugins", get(list)),
+        ("/connector-plugins/{plugin}/config", get(definitions)),
+        ("/connector-plugins/{plugin}/config/validate", put(validate)),
+    ]
+}
+
+async fn list(State(app): State<App>, Query(query): Parameters) -> Json<Vec<PluginInfo>> {
+    let connectors_only = parameter(&query, "connectorsOnly").is_none_or(is_true);
+    Json(app.worker.settings().plugins.list(connectors_only))
+}
+
+async fn definitions(
+    State(app): State<App>,
+    Path(plugin): Path<String>,
+    Query(query): Parameters,
+) -> Result<Json<Vec<ConfigKeyInfo>>, Failure> {
+    let plugins = &app.worker.settings().plugins;
+    let found = plugins
+        .definitions(&plugin)
+        .ok_or_else(|| Failure::not_found(format!("Unknown plugin {plugin}.")))?;
+    if let Some(version) = parameter(&query, "version") {
+        let known = plugins.version(&plugin).unwrap_or_default();
+        if version != known {
+            return Err(Failure::bad_request(format!(
+                "Plugin {plugin} not found that matches the version range [{version},{version}], \
+                 available versions: [{known}]"
+            )));
+        }
+    }
+    Ok(Json(found))
+}
+
+async fn validate(
+    State(app): State<App>,
+    Path(plugin): Path<String>,
+    Query(query): Parameters,
+    body: Bytes,
+) -> Result<Json<ConfigInfos>, Failure> {
+    let given = body::settings(body::object(&body)?)?;
+    if let Some(Some(class)) = given.get("connector.class")
+        && !stem(class).ends_with(stem(&plugin))
+    {
+        return Err(Failure::bad_request(format!(
+            "Included connector type {class} does not match request type {plugin}"
+        )));
+    }
+    let Validated {
+        mut infos,
+        resolved,
+    } = validated(&app, &given)?;
+    if let Some(resolved) = resolved
+        && parameter(&query, "probe").is_some_and(is_true)
+    {
+        let issues = probe(&resolved).await;
+        let placeholders = app.worker.settings().placeholders.as_deref();
+        infos.add(issues, &given, placeholders);
+    }
+    Ok(Json(infos))
+}
+
+/// Looks at a configuration as `validate` does: for whoever is about to store it.
+pub(super) fn validated(app: &App, given: &Given) -> Result<Validated, Failure> {
+    let settings = app.worker.settings();
+    let placeholders = settings.placeholders.as_deref();
+    Ok(settings.plugins.validate(given, placeholders)?)
+}
+
+async fn probe(resolved: &crate::plugins::Resolved) -> Vec<Issue> {
+    let config: &Config = &resolved.config;
+    let asked = resolved.plugin.probe(config);
+    tokio::time::timeout(PROBE_TIME_MAX, asked)
+        .await
+        .unwrap_or_else(|_late| {
+            let other = match resolved.kind {
+                ConnectorKind::Source => "source",
+                ConnectorKind::Sink => "target",
+            };
+            let seconds = PROBE_TIME_MAX.as_secs();
+            let problem = format!("names a connector whose {other} did not answer in {seconds} s");
+            vec![Issue::new("", problem, "see whether it can be reached")]
+        })
+}
+
+/// A class or alias without «Connector» at its end.
+fn stem(name: &str) -> &str {
+    match name.strip_suffix("Connector") {
+        Some("") | None => name,
+        Some(stem) => stem,
+    }
+}
+
+fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut found = query.iter().filter(|(key, _)| key == name);
+    found.next().map(|(_, value)| value.as_str())
+}
+
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}

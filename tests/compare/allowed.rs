@@ -1,0 +1,126 @@
+//! The differences that are meant: `differences.txt`, one entry per reason, each with the places it explains.
+//!
+//! ```text
+//! == name-of-the-difference
+//! Why Tapline answers otherwise, in a sentence.
+//! at: scene / title | place | what the original says | what we say
+//! ```
+//!
+//! `*` stands for any text in each of the four columns. A line that explains nothing any more is an error: a list of
+//! excuses must not outlive what it excuses.
+
+use super::diff::Difference;
+use regex::Regex;
+use std::{fs, path::Path};
+
+/// One meant difference.
+#[derive(Debug)]
+pub struct Allowed {
+    /// A short name, which the documentation uses, too.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    line: String,
+    columns: [Regex; 4],
+    used: bool,
+}
+
+/// All of them.
+pub fn all() -> Vec<Allowed> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compare/differences.txt");
+    let text = fs::read_to_string(file).expect("the list of differences is there");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let text = lines.join("\n");
+    let blocks = format!("\n{text}");
+    blocks.split("\n== ").skip(1).map(allowed).collect()
+}
+
+fn allowed(block: &str) -> Allowed {
+    let mut lines = block.lines().filter(|line| !line.is_empty());
+    let name = lines.next().unwrap_or_default().to_owned();
+    let (places, reason): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("at: "));
+    assert!(
+        !reason.is_empty() && !places.is_empty(),
+        "{name} has no reason or no place"
+    );
+    let places = places.into_iter().map(|line| Place {
+        line: line.to_owned(),
+        columns: columns(line).unwrap_or_else(|| panic!("{name}: not four columns: {line}")),
+        used: false,
+    });
+    let places = places.collect();
+    Allowed {
+        name,
+        reason: reason.join(" "),
+        places,
+    }
+}
+
+fn columns(line: &str) -> Option<[Regex; 4]> {
+    let columns = line.strip_prefix("at: ")?.split(" | ");
+    let patterns = columns.map(|column| {
+        let parts: Vec<_> = column.split('*').map(regex::escape).collect();
+        Regex::new(&format!("(?s)^{}$", parts.join(".*"))).ok()
+    });
+    patterns.collect::<Option<Vec<_>>>()?.try_into().ok()
+}
+
+/// Takes away what is meant; what is left is not.
+pub fn without(allowed: &mut [Allowed], differences: Vec<Difference>) -> Vec<Difference> {
+    let mut left = differences;
+    left.retain(|one| {
+        let sides = [&one.step, &one.place, &one.original, &one.ours];
+        let mut meant = false;
+        for place in allowed.iter_mut().flat_map(|entry| &mut entry.places) {
+            if place
+                .columns
+                .iter()
+                .zip(sides)
+                .all(|(column, side)| column.is_match(side))
+            {
+                place.used = true;
+                meant = true;
+            }
+        }
+        !meant
+    });
+    left
+}
+
+/// The lines that explained nothing, but for those about a scene that was not played.
+pub fn unused(allowed: &[Allowed], skipped: &[String]) -> Vec<String> {
+    let skipped = |line: &str| {
+        let mut skipped = skipped.iter();
+        skipped.any(|scene| line.starts_with(&format!("at: {scene} / ")))
+    };
+    let unused = allowed.iter().flat_map(|entry| {
+        let places = entry
+            .places
+            .iter()
+            .filter(|place| !place.used && !skipped(&place.line));
+        places.map(move |place| format!("{}: {}", entry.name, place.line))
+    });
+    unused.collect()
+}
+
+#[test]
+fn a_pattern_takes_what_it_names_and_nothing_else() {
+    let difference = |ours: &str| Difference {
+        step: "bad / one".to_owned(),
+        place: "status".to_owned(),
+        original: "500".to_owned(),
+        ours: ours.to_owned(),
+    };
+    let mut list = vec![allowed(
+        "clear\nBecause.\nat: bad / * | status | 500 | 400\nat: x / * | * | * | *",
+    )];
+    let left = without(&mut list, vec![difference("400"), difference("404")]);
+    assert_eq!(left, [difference("404")]);
+    assert_eq!(unused(&list, &[]), ["clear: at: x / * | * | * | *"]);
+    assert_eq!(unused(&list, &["x".to_owned()]), Vec::<String>::new());
+}

@@ -1,0 +1,279 @@
+//! `/connector-plugins` and `/admin/loggers` of a running `tapline worker`.
+
+use crate::support::{
+    process::{Process, free_port},
+    wait,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    process::Command,
+};
+use tempfile::TempDir;
+
+const POSTGRES: &str = "io.debezium.connector.postgresql.PostgresConnector";
+
+/// A secret that must not be found anywhere.
+const CANARY: &str = "canary-41f7";
+
+struct Worker {
+    _process: Process,
+    folder: TempDir,
+    address: String,
+}
+
+impl Worker {
+    /// Starts it with this filter of log lines.
+    async fn start(filter: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("127.0.0.1:{}", free_port());
+        let log = File::create(folder.path().join("log")).expect("a log opens");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tapline"));
+        command
+            .args(["worker", "--rest", &address, "--data-dir"])
+            .arg(folder.path().join("data"))
+            .env("RUST_LOG", filter)
+            .env("TAPLINE_CANARY", CANARY)
+            .stdout(log.try_clone().expect("a log clones"))
+            .stderr(log);
+        let worker = Self {
+            _process: Process::spawn(&mut command),
+            folder,
+            address,
+        };
+        wait::until("the worker answers", async || {
+            let health = reqwest::get(format!("http://{}/health", worker.address));
+            health.await.ok()?.status().is_success().then_some(())
+        })
+        .await;
+        worker
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = reqwest::Client::new().request(method, url);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        assert!(!text.contains(CANARY), "{path}: {text}");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        (status, body)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.ask(Method::GET, path, None).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// The errors of one key.
+fn errors(infos: &Value, key: &str) -> Value {
+    let configs = infos["configs"].as_array().expect("configs");
+    let config = configs.iter().find(|config| config["value"]["name"] == key);
+    config.map_or(Value::Null, |config| config["value"]["errors"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_are_listed_described_and_validated_over_http() {
+    let worker = Worker::start("warn").await;
+    let (status, list) = worker.get("/connector-plugins/?connectorsOnly=FALSE").await;
+    assert_eq!(status, StatusCode::OK);
+    let has = |class: &str, kind: &str| {
+        let mut plugins = list.as_array().into_iter().flatten();
+        plugins.any(|plugin| plugin["class"] == class && plugin["type"] == kind)
+    };
+    assert!(
+        has(POSTGRES, "source") && has("io.tapline.sql.SqlSink", "sink"),
+        "{list}"
+    );
+    assert!(
+        has(
+            "org.apache.kafka.connect.transforms.RegexRouter",
+            "transformation"
+        ),
+        "{list}"
+    );
+
+    let (status, keys) = worker.get("/connector-plugins/RegexRouter/config/").await;
+    assert_eq!(
+        (status, &keys[0]["name"]),
+        (StatusCode::OK, &json!("regex"))
+    );
+    let told = worker.get("/connector-plugins/Nope/config").await;
+    let unknown = json!({"error_code": 404, "message": "Unknown plugin Nope."});
+    assert_eq!(told, (StatusCode::NOT_FOUND, unknown));
+    let (status, _) = worker
+        .get("/connector-plugins/FileStreamSource/config?version=0")
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+
+    let validate = "/connector-plugins/FileStreamSource/config/validate";
+    let source = json!({"connector.class": "FileStreamSource", "name": "a", "topic": "t", "file": "f", "tasks.max": 1});
+    let (status, infos) = worker.put(validate, source).await;
+    assert_eq!(
+        (status, &infos["error_count"]),
+        (StatusCode::OK, &json!(0)),
+        "{infos}"
+    );
+    let other = json!({"connector.class": "FileStreamSink", "name": "a"});
+    let (status, told) = worker.put(validate, other).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        told["message"],
+        "Included connector type FileStreamSink does not match request type FileStreamSource"
+    );
+    for bad in [
+        json!({}),
+        json!([]),
+        json!({"connector.class": null}),
+        json!({"topic": {}}),
+    ] {
+        let (status, told) = worker.put(validate, bad.clone()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}: {told}");
+        assert!(told["message"].is_string(), "{bad}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_validate_refuses_is_not_created_and_a_probe_connects() {
+    let worker = Worker::start("warn").await;
+    let bad =
+        json!({"name": "x", "config": {"connector.class": "FileStreamSource", "tasks.max": "abc"}});
+    let (status, told) = worker.ask(Method::POST, "/connectors", Some(bad)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let text = told["message"].as_str().expect("a text");
+    assert!(
+        text.starts_with("Connector configuration is invalid and contains the following 3 error(s):\nInvalid value abc"),
+        "{text}"
+    );
+    let (status, _) = worker.get("/connectors/x").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+
+    let nobody = free_port();
+    let path = format!("/connector-plugins/{POSTGRES}/config/validate");
+    let config = json!({
+        "connector.class": POSTGRES, "name": "a", "topic.prefix": "p", "plugin.name": "pgoutput",
+        "database.hostname": "127.0.0.1", "database.port": nobody, "database.user": "u",
+        "database.password": CANARY, "database.dbname": "${env:TAPLINE_CANARY}"
+    });
+    let (_, infos) = worker.put(&path, config.clone()).await;
+    assert_eq!(infos["error_count"], 0, "{infos}");
+    let (status, infos) = worker.put(&format!("{path}?probe=true"), config).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(infos["error_count"], 0, "nobody listens there: {infos}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_names_its_topics_in_one_way() {
+    let worker = Worker::start("warn").await;
+    let validate = "/connector-plugins/FileStreamSink/config/validate";
+    let none = json!({"connector.class": "FileStreamSink", "name": "a"});
+    let (_, infos) = worker.put(validate, none).await;
+    assert_eq!(infos["error_count"], 2);
+    for key in ["topics", "topics.regex"] {
+        assert_eq!(
+            errors(&infos, key),
+            json!(["Must configure one of topics or topics.regex"])
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_set_over_http_makes_lines_appear() {
+    let worker = Worker::start("error").await;
+    let (_, root) = worker.get("/admin/loggers/root").await;
+    assert_eq!(root, json!({"level": "ERROR", "last_modified": null}));
+    let topic =
+        json!({"connector.class": "FileStreamSource", "topic": "t", "file": "/nonexistent/file"});
+    let (status, told) = worker.put("/connectors/quiet/config", topic.clone()).await;
+    assert_eq!(status, StatusCode::CREATED, "{told}");
+    assert!(
+        !worker.log().contains("connector stored"),
+        "{}",
+        worker.log()
+    );
+
+    let (status, affected) = worker
+        .put("/admin/loggers/tapline", json!({"level": "info"}))
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let affected: Vec<&str> = affected
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(
+        affected.contains(&"tapline") && affected.contains(&"tapline::herder"),
+        "{affected:?}"
+    );
+    let (_, again) = worker
+        .put(
+            "/admin/loggers/tapline?scope=worker",
+            json!({"level": "INFO"}),
+        )
+        .await;
+    assert_eq!(again, json!([]));
+    let (_, logger) = worker.get("/admin/loggers/tapline").await;
+    assert!(logger["last_modified"].is_i64(), "{logger}");
+    let (status, _) = worker.put("/connectors/loud/config", topic).await;
+    assert_eq!(status, StatusCode::CREATED);
+    wait::until("the line appears", async || {
+        let log = worker.log();
+        (log.contains("connector stored") && log.contains("loud")).then_some(())
+    })
+    .await;
+    assert!(!worker.log().contains("quiet"), "{}", worker.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loggers_answer_as_in_connect() {
+    let worker = Worker::start("warn").await;
+    let path = "/admin/loggers/org.apache.kafka.connect.runtime";
+    let (status, body) = worker
+        .put(&format!("{path}?scope=cluster"), json!({"level": "DEBUG"}))
+        .await;
+    assert_eq!((status, body), (StatusCode::NO_CONTENT, Value::Null));
+    let (_, logger) = worker.get("/admin/loggers/tapline::worker").await;
+    assert_eq!(logger["level"], "DEBUG");
+    for (body, status, message) in [
+        (
+            json!({}),
+            400,
+            "Desired 'level' parameter was not specified in request.",
+        ),
+        (
+            json!({"level": null}),
+            400,
+            "Desired 'level' parameter was not specified in request.",
+        ),
+        (
+            json!({"level": ""}),
+            400,
+            "Illegal null or empty Level name.",
+        ),
+        (json!({"level": "LOUD"}), 404, "invalid log level 'LOUD'."),
+    ] {
+        let told = worker.put(path, body).await;
+        let expected = json!({"error_code": status, "message": message});
+        assert_eq!((told.0.as_u16(), told.1), (status, expected));
+    }
+    let told = worker.get("/admin/loggers/nope").await;
+    let unknown = json!({"error_code": 404, "message": "Logger nope not found."});
+    assert_eq!(told, (StatusCode::NOT_FOUND, unknown));
+    let (status, _) = worker
+        .ask(Method::DELETE, "/admin/loggers/root", None)
+        .await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
