@@ -90,7 +90,7 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
             400,
             "Cannot construct instance",
         ),
-        (json!({"config": good}), 400, "name may not be empty"),
+        (json!({"config": good}), 400, "String may not be empty"),
         (
             json!({"name": long, "config": good}),
             400,
@@ -99,7 +99,7 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
         (
             json!({"name": "a\nb", "config": good}),
             400,
-            "control characters",
+            "String may not contain control sequences",
         ),
         (
             json!({"name": "x", "config": {"connector.class": "count", "script": "s", "name": "y"}}),
@@ -118,6 +118,11 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
         ),
         (
             json!({"name": "x", "config": {"connector.class": "count", "script": null}}),
+            400,
+            "Missing required configuration \"script\" which has no default value.",
+        ),
+        (
+            json!({"name": "x", "config": {"connector.class": "count", "script": "s", "tasks.max": null}}),
             400,
             "Null value can not be supplied as the configuration value.",
         ),
