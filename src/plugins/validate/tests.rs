@@ -103,7 +103,7 @@ fn neutral(mut row: Value) -> Value {
 }
 
 /// The original's headings of converters come out of a hash map.
-fn sorted(groups: Value) -> Vec<String> {
+fn sorted(groups: &Value) -> Vec<String> {
     let groups = groups.as_array().cloned().unwrap_or_default();
     let mut groups: Vec<String> = groups.iter().map(Value::to_string).collect();
     groups.sort();
@@ -122,7 +122,7 @@ fn configurations_are_judged_as_the_original_judges_them() {
         let name = case["case"].as_str().expect("a name");
         let infos = validated(&with_file(case["config"].clone()));
         let same = json!(infos.error_count) == case["error_count"]
-            && sorted(json!(infos.groups)) == sorted(case["groups"].clone())
+            && sorted(&json!(infos.groups)) == sorted(&case["groups"])
             && errors(&infos) == case["errors"];
         let meant = OTHERWISE.iter().any(|(other, _)| *other == name);
         if same == meant {
@@ -140,7 +140,7 @@ fn configurations_are_judged_as_the_original_judges_them() {
         unlike.len(),
         unlike.join("\n")
     );
-    eprintln!("{cases} configurations compared");
+    assert_eq!(cases, 62);
 }
 
 #[test]
@@ -166,7 +166,6 @@ fn forms_have_the_originals_keys_places_and_values() {
         compared += ours.len();
     }
     assert!(compared > 100, "{compared} keys");
-    eprintln!("{compared} keys of forms compared");
 }
 
 #[test]
@@ -217,7 +216,6 @@ fn debeziums_classes_show_debeziums_keys_and_defaults() {
             "{missing:?}"
         );
         assert!(compared > 50, "{compared} keys");
-        eprintln!("{class}: {compared} keys compared");
     }
 }
 
