@@ -3,12 +3,14 @@
 //! Owns which connectors exist and finds them by class, alias or short name; [`resolve`] turns settings as people
 //! write them into settings that a connector reads, [`Plugins::validate`] tells clients of every key. Starts nothing.
 
+mod across;
 mod alias;
 mod erased;
 mod form;
 mod framework;
 mod info;
 pub mod keys;
+mod listing;
 mod parts;
 mod resolve;
 mod rules;

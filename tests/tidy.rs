@@ -175,10 +175,10 @@ fn no_module_imports_upward() {
             && !plugins
             && ["tapline_postgres", "tapline_sql", "tapline_file"]
                 .iter()
-                .any(|c| text.contains(c))
+                .any(|c| text.contains(&format!("{c}::")))
         {
             wrong.push(format!(
-                "{name} names a connector crate; only src/plugins.rs may"
+                "{name} imports from a connector crate; only src/plugins.rs may"
             ));
         }
     }

@@ -60,10 +60,10 @@ impl Worker {
         target: TargetState,
     ) -> Result<ConnectorInfo, Refused> {
         self.open_for_changes()?;
-        check_name(name)?;
         let config = named(name, config);
         known_secrets(&config, None)?;
         let (spec, resolved) = self.shared.checked(name, config)?;
+        check_name(name)?;
         let shared = &self.shared;
         shared
             .with_entry(name, async |connector| {

@@ -46,9 +46,9 @@ const JAVA: [(&str, &[&str]); 10] = [
 
 /// A name as it is kept: modules may be written with dots.
 pub(super) fn ours(name: &str) -> String {
-    let ours = |module: &&str| is_below(&name.replace('.', "::"), module);
-    if MODULES.iter().any(|module| ours(&module)) {
-        name.replace('.', "::")
+    let path = name.replace('.', "::");
+    if MODULES.iter().any(|module| is_below(&path, module)) {
+        path
     } else {
         name.to_owned()
     }

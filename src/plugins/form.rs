@@ -165,10 +165,10 @@ fn foreign(info: &Info, alias: &Alias) -> Vec<Row> {
                 }
             }
             (None, Some((_, remedy))) => {
-                row.info.documentation = format!("not supported: {remedy}")
+                row.info.documentation = format!("not supported: {remedy}");
             }
             (None, None) => {
-                "accepted; it means nothing here".clone_into(&mut row.info.documentation)
+                "accepted; it means nothing here".clone_into(&mut row.info.documentation);
             }
         }
     }

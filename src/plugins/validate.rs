@@ -5,9 +5,9 @@
 //! Connects to nothing: that is the probe's. No answer holds a secret or what a placeholder stands for (I9).
 
 use super::{
-    Found, Plugins, Resolved,
+    Found, Plugins, Resolved, across,
     form::{self, Of, Row},
-    info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo},
+    info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo},
     keys,
     parts::{self, Role},
     resolve,
@@ -62,7 +62,7 @@ impl Plugins {
             .into_iter()
             .map(|row| check.judge(row))
             .collect();
-        check.across(found.plugin.kind(), &mut configs);
+        across::judge(&check, found.plugin.kind(), &mut configs);
         // As in Connect, a connector is asked about the whole only once each key by itself holds.
         let whole = count(&configs) == 0 && check.issues.is_empty();
         let resolved = resolve::resolve(found, class, &check.settings, whole);
@@ -78,64 +78,6 @@ impl Plugins {
             infos,
             resolved: resolved.filter(|_| valid),
         })
-    }
-
-    /// The keys of a plugin of any kind, the connector's own first; `None` if there is none of that name.
-    #[must_use]
-    pub fn definitions(&self, plugin: &str) -> Option<Vec<ConfigKeyInfo>> {
-        let rows = match self.lookup(plugin) {
-            Some(found) => {
-                let mut rows = form::own(&found);
-                let named = |row: &Row| rows.iter().any(|own| own.info.name == row.info.name);
-                let rest: Vec<Row> = form::framework(&found)
-                    .into_iter()
-                    .filter(|row| !named(row))
-                    .collect();
-                rows.extend(rest);
-                rows
-            }
-            None => form::part(&parts::named(plugin)?),
-        };
-        Some(rows.into_iter().map(|row| row.info).collect())
-    }
-
-    /// The version of a plugin of any kind.
-    #[must_use]
-    pub fn version(&self, plugin: &str) -> Option<&'static str> {
-        let connector = self.lookup(plugin).map(|found| found.plugin.info().version);
-        connector.or_else(|| parts::named(plugin).map(|_| form::VERSION))
-    }
-
-    /// Every class that settings can name, in Connect's order: sinks, sources, and the parts unless only connectors
-    /// are asked for. A connector stands there under its own class and under each of its aliases'.
-    #[must_use]
-    pub fn list(&self, connectors_only: bool) -> Vec<PluginInfo> {
-        let of = |kind: ConnectorKind| {
-            let mut found: Vec<PluginInfo> = Vec::new();
-            for plugin in self.all().filter(|plugin| plugin.kind() == kind) {
-                let info = plugin.info();
-                // Last words of classes are names, too, but no classes.
-                let aliases = info.aliases.iter().map(|alias| alias.class);
-                let aliases = aliases.filter(|class| class.contains('.'));
-                found.extend(aliases.chain([info.class]).map(|class| PluginInfo {
-                    class,
-                    kind: kind.as_str(),
-                    version: info.version,
-                }));
-            }
-            found.sort_by_key(|plugin| plugin.class);
-            found
-        };
-        let mut list = of(ConnectorKind::Sink);
-        list.extend(of(ConnectorKind::Source));
-        if !connectors_only {
-            list.extend(parts::all().into_iter().map(|part| PluginInfo {
-                class: part.class,
-                kind: part.role.word(),
-                version: form::VERSION,
-            }));
-        }
-        list
     }
 
     /// A short name that a source and a sink share means the sink where topics to read are named.
@@ -176,12 +118,12 @@ impl ConfigInfos {
 }
 
 /// A configuration on its way through the checks.
-struct Check<'a> {
-    given: &'a Given,
+pub(super) struct Check<'a> {
+    pub(super) given: &'a Given,
     /// As written, nulls left out.
-    written: BTreeMap<String, String>,
+    pub(super) written: BTreeMap<String, String>,
     /// Placeholders filled in.
-    settings: BTreeMap<String, String>,
+    pub(super) settings: BTreeMap<String, String>,
     issues: Vec<Issue>,
 }
 
@@ -262,107 +204,6 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Rules across keys that Connect has.
-    fn across(&self, kind: ConnectorKind, configs: &mut [ConfigInfo]) {
-        if kind == ConnectorKind::Sink {
-            self.topics(configs);
-        }
-        self.versions(configs);
-        for config in configs.iter_mut() {
-            let transform = config.value.name.strip_prefix("transforms.");
-            let Some(name) = transform.and_then(|rest| rest.strip_suffix(".type")) else {
-                continue;
-            };
-            let prefix = format!("transforms.{name}");
-            if self.has(&format!("{prefix}.negate")) && !self.has(&format!("{prefix}.predicate")) {
-                config.value.errors.push(format!(
-                    "Config '{prefix}.negate' was provided but there is no config '{prefix}.predicate' \
-                     defining a predicate to be negated."
-                ));
-            }
-        }
-    }
-
-    /// There is one version of each plugin; another is blamed on the class, too.
-    fn versions(&self, configs: &mut [ConfigInfo]) {
-        let names = self.written.iter().filter_map(|(key, version)| {
-            Some((key, version, key.strip_suffix(".plugin.version")?))
-        });
-        for (key, version, of) in names {
-            let class = match of {
-                "connector" => keys::CLASS.name().to_owned(),
-                converter if converter.ends_with(".converter") => converter.to_owned(),
-                part => format!("{part}.type"),
-            };
-            let default = |name: &str, configs: &[ConfigInfo]| {
-                let row = configs.iter().find(|config| config.value.name == name)?;
-                row.definition
-                    .default_value
-                    .clone()
-                    .or(row.value.value.clone())
-            };
-            let plugin = default(&class, configs).unwrap_or_default();
-            let Some(known) = default(key, configs).filter(|known| known != version) else {
-                continue;
-            };
-            let error = format!(
-                "Plugin {plugin} not found that matches the version range [{version},{version}], \
-                 available versions: [{known}]"
-            );
-            blame(configs, &class, error.clone());
-            blame(configs, key, error);
-        }
-    }
-
-    /// Sinks name their topics in one way, and do not read their own dead letters.
-    fn topics(&self, configs: &mut [ConfigInfo]) {
-        const TOPICS: &str = "topics";
-        const REGEX: &str = "topics.regex";
-        let text = |name| self.settings.get(name).map_or("", |text| text.trim());
-        let both = match (text(TOPICS), text(REGEX)) {
-            ("", "") if text(keys::TOPICS_OF.name()).is_empty() => {
-                "Must configure one of topics or topics.regex"
-            }
-            ("", _) | (_, "") => "",
-            _ => "topics and topics.regex are mutually exclusive options, but both are set.",
-        };
-        if !both.is_empty() {
-            for name in [TOPICS, REGEX] {
-                blame(configs, name, both.to_owned());
-            }
-        }
-        let dead = text("errors.deadletterqueue.topic.name");
-        let topics = rules::items(text(TOPICS));
-        if dead.is_empty() {
-        } else if topics.contains(&dead) {
-            let topics = topics.join(", ");
-            blame(
-                configs,
-                TOPICS,
-                format!(
-                    "The DLQ topic '{dead}' may not be included in the list of topics ('topics=[{topics}]') \
-                 consumed by the connector"
-                ),
-            );
-        } else if regex::Regex::new(&format!(r"\A(?:{})\z", text(REGEX)))
-            .is_ok_and(|r| r.is_match(dead))
-        {
-            blame(
-                configs,
-                REGEX,
-                format!(
-                    "The DLQ topic '{dead}' may not be matched by the regex for the topics ('topics.regex={}') \
-                 consumed by the connector",
-                    text(REGEX)
-                ),
-            );
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.given.contains_key(name)
-    }
-
     /// What the runtime refuses and Connect has said nothing of.
     fn add(&self, issues: Vec<Issue>, configs: &mut Vec<ConfigInfo>) {
         for issue in issues {
@@ -372,7 +213,9 @@ impl<'a> Check<'a> {
             };
             let at = configs.iter().position(|config| config.value.name == key);
             let said = at.and_then(|at| configs.get(at));
-            if said.is_some_and(|config| !config.value.errors.is_empty()) || told(key, configs) {
+            if said.is_some_and(|config| !config.value.errors.is_empty())
+                || across::told(key, configs)
+            {
                 continue;
             }
             let error = match issue.problem.as_str() {
@@ -397,27 +240,6 @@ impl<'a> Check<'a> {
             }
         }
         text
-    }
-}
-
-/// Whether what the runtime has to say of this key was said of another already.
-fn told(key: &str, configs: &[ConfigInfo]) -> bool {
-    let blamed = |name: &str, word: &str| {
-        let mut of_name = configs.iter().filter(|config| config.value.name == name);
-        of_name.any(|config| config.value.errors.iter().any(|error| error.contains(word)))
-    };
-    if key == "errors.deadletterqueue.topic.name" {
-        return blamed("topics", "DLQ") || blamed("topics.regex", "DLQ");
-    }
-    let transform = key
-        .strip_prefix("transforms.")
-        .and_then(|rest| rest.strip_suffix(".negate"));
-    transform.is_some_and(|name| blamed(&format!("transforms.{name}.type"), ".negate'"))
-}
-
-fn blame(configs: &mut [ConfigInfo], name: &str, error: String) {
-    if let Some(config) = configs.iter_mut().find(|config| config.value.name == name) {
-        config.value.errors.push(error);
     }
 }
 

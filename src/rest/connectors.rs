@@ -231,8 +231,11 @@ fn config(
         return Err(renamed(other, name));
     }
     settings.insert(keys::NAME.name().to_owned(), Some(name.to_owned()));
-    let told = plugins::validated(app, &settings)?.infos;
-    if let Some(refusal) = told.refusal() {
+    // Everything else is checked once masked secrets are back in their places, with the same words.
+    let null = settings.values().any(Option::is_none);
+    if (null || !settings.contains_key(keys::CLASS.name()))
+        && let Some(refusal) = plugins::validated(app, &settings)?.infos.refusal()
+    {
         return Err(Failure::bad_request(refusal));
     }
     let given = settings.into_iter();

@@ -156,13 +156,70 @@ fn every_problem_of_a_chain_is_named_at_once() {
     assert_eq!(
         keys,
         [
+            "transforms",
             "transforms.d.type",
             "transforms.a.regx",
             "transforms.a.regex",
             "transforms.a.replacement",
-            "transforms",
             "transforms.b.type",
             "transforms.c.type",
         ]
     );
+}
+
+/// The topics of what is left of four records: a.x and b.x, each with a value and as a tombstone.
+fn left(pairs: &[(&str, &str)]) -> Vec<String> {
+    let mut chain = parse(&settings(pairs)).expect("valid");
+    let mut rows = rows(&["a.x", "b.x"]);
+    for topic in ["a.x", "b.x"] {
+        let shape = rows.shape(Shape {
+            topic: Arc::from(topic),
+            key: None,
+            value: None,
+        });
+        rows.push(Head {
+            shape,
+            partition: Partition::ByKey,
+            key: Cell::Null,
+            value: Cell::Null,
+            timestamp_ms: None,
+            transaction: None,
+        });
+    }
+    let (rows, _) = chain.apply(rows).expect("fits");
+    topics(&rows)
+}
+
+#[test]
+fn a_predicate_says_to_which_records_a_transform_applies() {
+    let route = [
+        ("transforms", "r"),
+        ("transforms.r.type", "RegexRouter"),
+        ("transforms.r.regex", "(.*)"),
+        ("transforms.r.replacement", "$1!"),
+        ("transforms.r.predicate", "p"),
+        ("predicates", "p"),
+        ("predicates.p.type", "TopicNameMatches"),
+        ("predicates.p.pattern", r"a\..*"),
+    ];
+    assert_eq!(left(&route), ["a.x!", "b.x", "a.x!", "b.x"]);
+    let negated = [route.as_slice(), &[("transforms.r.negate", "true")]].concat();
+    assert_eq!(left(&negated), ["a.x", "b.x!", "a.x", "b.x!"]);
+    let drop = [
+        ("transforms", "f"),
+        ("transforms.f.type", "Filter"),
+        ("transforms.f.predicate", "gone"),
+        ("predicates", "gone"),
+        ("predicates.gone.type", "RecordIsTombstone"),
+    ];
+    assert_eq!(left(&drop), ["a.x", "b.x"]);
+    let unknown = [
+        ("transforms", "f"),
+        ("transforms.f.type", "Filter"),
+        ("transforms.f.predicate", "x"),
+    ];
+    let Err(issues) = parse(&settings(&unknown)) else {
+        unreachable!("it is refused")
+    };
+    assert_eq!(issues[0].key, "transforms.f.predicate");
 }

@@ -84,14 +84,14 @@ fn invalid(good: &Value) -> Vec<(Value, &'static str)> {
     let null = "Null value can not be supplied as the configuration value.";
     vec![
         (of(json!({})), "contains no connector type"),
-        (json!({"config": good}), "name may not be empty"),
+        (json!({"config": good}), "String may not be empty"),
         (
             json!({"name": "n".repeat(300), "config": good}),
             "longer than 249",
         ),
         (
             json!({"name": "a\nb", "config": good}),
-            "control characters",
+            "String may not contain control sequences",
         ),
         (
             of(json!({"connector.class": "count", "script": "s", "name": "y"})),
@@ -104,6 +104,10 @@ fn invalid(good: &Value) -> Vec<(Value, &'static str)> {
         ),
         (
             of(json!({"connector.class": "count", "script": null})),
+            "Missing required configuration \"script\" which has no default value.",
+        ),
+        (
+            of(json!({"connector.class": "count", "script": "s", "tasks.max": null})),
             null,
         ),
     ]

@@ -33,7 +33,7 @@ const OTHERWISE: [(&str, &str); 6] = [
         "t-predunknown",
         "a predicate that does not exist is an error",
     ),
-    ("c-nullk", "as the original, but our list of converters"),
+    ("retry", "a wait of less than nothing is refused"),
 ];
 
 fn given(config: &Value) -> Given {
@@ -102,6 +102,14 @@ fn neutral(mut row: Value) -> Value {
     row
 }
 
+/// The original's headings of converters come out of a hash map.
+fn sorted(groups: &Value) -> Vec<String> {
+    let groups = groups.as_array().cloned().unwrap_or_default();
+    let mut groups: Vec<String> = groups.iter().map(Value::to_string).collect();
+    groups.sort();
+    groups
+}
+
 fn lines(text: &str) -> impl Iterator<Item = Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -114,7 +122,7 @@ fn configurations_are_judged_as_the_original_judges_them() {
         let name = case["case"].as_str().expect("a name");
         let infos = validated(&with_file(case["config"].clone()));
         let same = json!(infos.error_count) == case["error_count"]
-            && json!(infos.groups) == case["groups"]
+            && sorted(&json!(infos.groups)) == sorted(&case["groups"])
             && errors(&infos) == case["errors"];
         let meant = OTHERWISE.iter().any(|(other, _)| *other == name);
         if same == meant {
@@ -132,7 +140,7 @@ fn configurations_are_judged_as_the_original_judges_them() {
         unlike.len(),
         unlike.join("\n")
     );
-    eprintln!("{cases} configurations compared");
+    assert_eq!(cases, 62);
 }
 
 #[test]
@@ -158,7 +166,6 @@ fn forms_have_the_originals_keys_places_and_values() {
         compared += ours.len();
     }
     assert!(compared > 100, "{compared} keys");
-    eprintln!("{compared} keys of forms compared");
 }
 
 #[test]
@@ -209,7 +216,6 @@ fn debeziums_classes_show_debeziums_keys_and_defaults() {
             "{missing:?}"
         );
         assert!(compared > 50, "{compared} keys");
-        eprintln!("{class}: {compared} keys compared");
     }
 }
 
