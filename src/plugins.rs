@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 use tapline_postgres::PostgresSource;
-use tapline_sdk::{Alias, Info, Issue, Sink, Source, nearest};
+use tapline_sdk::{Alias, BoxFuture, Config, Info, Issue, Sink, Source, nearest};
 use tapline_sql::SqlSink;
 
 /// The connectors that a worker can run. Cheap to clone.
@@ -153,6 +153,14 @@ impl Plugin {
         match self {
             Self::Source(source) => source.info(),
             Self::Sink(sink) => sink.info(),
+        }
+    }
+
+    /// Is the other side reachable, privileged and set up? See [`tapline_sdk::Connector::probe`].
+    pub fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>> {
+        match self {
+            Self::Source(source) => source.probe(config),
+            Self::Sink(sink) => sink.probe(config),
         }
     }
 

@@ -4,6 +4,7 @@
 //! record itself: that is the affair of the source and sink tasks.
 
 mod apply;
+mod declare;
 mod offsets;
 mod read;
 mod running;
@@ -11,6 +12,7 @@ mod spec;
 mod status;
 
 pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
+pub use declare::{Action, Change, Declaration, KeyChange};
 pub use offsets::OffsetEntry;
 pub use read::{Page, Read};
 pub use spec::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings};

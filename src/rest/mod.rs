@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod metrics;
 mod offsets;
+mod pipelines;
 mod records;
 mod resnapshot;
 mod root;
@@ -21,7 +22,12 @@ pub use offsets::{entries_from_json, position_to_json};
 pub use records::{HIGH_WATERMARK_HEADER, NEXT_OFFSET_HEADER};
 
 use crate::worker::Worker;
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{MethodRouter, get, post},
+};
 use failure::Failure;
 use std::{future::Future, net::SocketAddr, path::PathBuf};
 use tapline_sdk::{Error, Result};
@@ -90,11 +96,12 @@ fn router(app: App) -> Router {
             get(offsets::show).patch(offsets::alter),
         ),
         ("/tapline/v1/status", get(health::connectors)),
+        ("/tapline/v1/pipelines", pipelines()),
         ("/tapline/v1/topics", get(topics::list)),
         ("/tapline/v1/topics/{topic}/records", get(records::read)),
         (
             "/tapline/v1/connectors/{name}/resnapshot",
-            axum::routing::post(resnapshot::start),
+            post(resnapshot::start),
         ),
     ] {
         // Real clients write both; Kafka Connect answers both.
@@ -102,6 +109,11 @@ fn router(app: App) -> Router {
         router = router.route(path, methods);
     }
     guarded(router.route("/", get(root::show)), local).with_state(app)
+}
+
+/// The resource of pipelines, with the turn that its writers take.
+fn pipelines() -> MethodRouter<App> {
+    post(pipelines::declare).layer(Extension(pipelines::Turn::default()))
 }
 
 /// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.
