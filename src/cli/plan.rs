@@ -222,7 +222,10 @@ impl Change {
 }
 
 fn count(changes: &[Change], action: &str) -> usize {
-    changes.iter().filter(|change| change.action == action).count()
+    changes
+        .iter()
+        .filter(|change| change.action == action)
+        .count()
 }
 
 fn summary(changes: &[Change], dry_run: bool) -> String {

@@ -92,7 +92,11 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
         let width = now.iter().map(|connector| connector.name.chars().count());
         let width = width.max().unwrap_or_default();
         for connector in &now {
-            writeln!(out, "{}", connector.line(moved(connector), width).trim_end())?;
+            writeln!(
+                out,
+                "{}",
+                connector.line(moved(connector), width).trim_end()
+            )?;
             for help in connector.remedies() {
                 writeln!(out, "  help: {help}")?;
             }
@@ -161,9 +165,10 @@ impl Connector {
 
     /// The same for programs.
     fn document(&self, rate: u64) -> Value {
-        let tasks = self.tasks.iter().map(|task| {
-            json!({"id": task.id, "state": task.state, "error": task.error})
-        });
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|task| json!({"id": task.id, "state": task.state, "error": task.error}));
         let tasks: Vec<Value> = tasks.collect();
         json!({
             "name": self.name,

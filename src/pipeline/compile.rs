@@ -7,11 +7,9 @@ use super::{
     part::{self, Part},
 };
 use crate::{
-    config::{
-        document::{
-            Diagnostic, Place, Report, secrets,
-            yaml::{self, Content, Node},
-        },
+    config::document::{
+        Diagnostic, Place, Report, secrets,
+        yaml::{self, Content, Node},
     },
     plugins::keys,
     worker::{ConnectorKind, ConnectorSpec, Origin},

@@ -50,9 +50,9 @@ pub fn schema(plugins: &Plugins) -> Value {
                 "type": ["string", "integer"],
                 "pattern": NAME,
             },
-            "source": {"$ref": "#/definitions/source"},
+            "source": reference("source"),
             "sources": parts("source"),
-            "sink": {"$ref": "#/definitions/sink"},
+            "sink": reference("sink"),
             "sinks": parts("sink"),
         },
         "definitions": definitions,
@@ -70,7 +70,7 @@ fn parts(word: &str) -> Value {
         "description": format!("{word}s by name"),
         "type": ["object", "null"],
         "propertyNames": {"pattern": NAME},
-        "additionalProperties": {"$ref": format!("#/definitions/{word}")},
+        "additionalProperties": reference(word),
     })
 }
 
@@ -79,12 +79,12 @@ fn part(word: &str, plugins: &[Plugin]) -> Value {
     let mut classes: Vec<&str> = Vec::new();
     let mut rules = Vec::new();
     for info in plugins.iter().map(Plugin::info) {
-        let keys = format!("#/definitions/{word}.{}", info.short);
+        let keys = reference(&format!("{word}.{}", info.short));
         let own = [info.short, info.class];
         let aliases: Vec<&str> = info.aliases.iter().map(|alias| alias.class).collect();
         rules.push(json!({
             "if": {"required": ["connector"], "properties": {"connector": {"enum": own}}},
-            "then": {"$ref": keys},
+            "then": keys,
         }));
         classes.extend(own);
         classes.extend(aliases);
@@ -167,8 +167,7 @@ impl Keys<'_> {
         if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
             properties.insert("connector".to_owned(), json!(true));
             for word in self.words {
-                let reference = json!({"$ref": format!("#/definitions/{word}")});
-                properties.insert((*word).to_owned(), reference);
+                properties.insert((*word).to_owned(), reference(word));
             }
         }
         into.insert(name.to_owned(), object);
@@ -179,8 +178,14 @@ impl Keys<'_> {
         let mut properties: BTreeMap<String, Value> = BTreeMap::new();
         let mut patterns = Map::new();
         let inert = self.inert.iter().map(|key| (*key, without_meaning()));
-        let own = self.definitions.iter().map(|d| (d.name, value(d)));
-        for (key, schema) in inert.chain(own) {
+        let own = self.definitions.iter().map(|definition| {
+            let leaf = format!("{}={}", name, definition.name);
+            let schema = reference(&leaf);
+            into.entry(leaf).or_insert_with(|| value(definition));
+            (definition.name, schema)
+        });
+        let all: Vec<(&str, Value)> = inert.chain(own).collect();
+        for (key, schema) in all {
             let Some(rest) = key.strip_prefix(prefix) else {
                 continue;
             };
@@ -191,7 +196,8 @@ impl Keys<'_> {
             match rest.strip_suffix('*') {
                 Some(family) => {
                     let pattern = format!("^{}", family.replace('.', "\\."));
-                    patterns.insert(pattern, schema);
+                    let members = json!({"type": "object"});
+                    patterns.insert(pattern, either(schema, Some(members)));
                 }
                 None => {
                     let known = properties.remove(rest);
@@ -216,8 +222,8 @@ impl Keys<'_> {
         into: &mut Map<String, Value>,
         properties: &mut BTreeMap<String, Value>,
     ) {
-        let below = format!("{name}/{prefix}{word}");
-        let reference = json!({"$ref": format!("#/definitions/{}", below.replace('/', "~1"))});
+        let below = format!("{name}:{prefix}{word}");
+        let reference = reference(&below);
         match properties.get(word) {
             Some(known) if known == &reference => {}
             Some(known) if known.get("anyOf").is_some() => {}
@@ -234,6 +240,11 @@ impl Keys<'_> {
             into.insert(below, level);
         }
     }
+}
+
+/// Points at a definition: what is said once is small enough to be read.
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/definitions/{name}")})
 }
 
 /// A key that is itself the first word of others.
@@ -304,7 +315,7 @@ mod tests {
         targets.iter().any(|target| {
             let reference = target["$ref"].as_str().unwrap_or_default();
             let name = reference.strip_prefix("#/definitions/").unwrap_or_default();
-            knows(root, &name.replace("~1", "/"), rest)
+            knows(root, name, rest)
         })
     }
 
@@ -341,8 +352,8 @@ mod tests {
         let root = schema(Plugins::builtin());
         let mut seen = 0;
         for rest in text.split("\"$ref\": \"#/definitions/").skip(1) {
-            let name = rest.split('"').next().unwrap_or_default().replace("~1", "/");
-            let target = root["definitions"].get(&name);
+            let name = rest.split('"').next().unwrap_or_default();
+            let target = root["definitions"].get(name);
             assert!(target.is_some_and(Value::is_object), "{name}");
             seen += 1;
         }

@@ -187,20 +187,26 @@ fn compare(
     }
 }
 
-fn vanished(
-    name: &str,
-    owner: &str,
-    settings: &BTreeMap<String, String>,
-    prune: bool,
-) -> Change {
+fn vanished(name: &str, owner: &str, settings: &BTreeMap<String, String>, prune: bool) -> Change {
     // Every sink names its topics one way or another, and no source does.
-    let reads = [&keys::TOPICS_LIST.name(), &keys::TOPICS_REGEX.name(), &keys::TOPICS_OF.name()];
+    let reads = [
+        &keys::TOPICS_LIST.name(),
+        &keys::TOPICS_REGEX.name(),
+        &keys::TOPICS_OF.name(),
+    ];
     let sink = reads.iter().any(|key| settings.contains_key(**key));
     Change {
         connector: name.to_owned(),
         pipeline: owner.to_owned(),
-        kind: if sink { ConnectorKind::Sink } else { ConnectorKind::Source },
-        class: settings.get(keys::CLASS.name()).cloned().unwrap_or_default(),
+        kind: if sink {
+            ConnectorKind::Sink
+        } else {
+            ConnectorKind::Source
+        },
+        class: settings
+            .get(keys::CLASS.name())
+            .cloned()
+            .unwrap_or_default(),
         action: if prune { Action::Delete } else { Action::Left },
         keys: Vec::new(),
         renamed_from: None,

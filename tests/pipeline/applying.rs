@@ -95,7 +95,10 @@ async fn a_plan_tells_what_apply_then_does_and_twice_is_once() {
         planned,
         "+ shop.a  create (sql sink)\n+ shop.b  create (sql sink)\n2 to create\n"
     );
-    assert_eq!(planned, bench.expect(2, &["apply", "shop.yaml", "--dry-run"]));
+    assert_eq!(
+        planned,
+        bench.expect(2, &["apply", "shop.yaml", "--dry-run"])
+    );
     assert_eq!(bench.names().await, ["own.kept"], "a plan changes nothing");
 
     let done = bench.expect(0, &["apply", "shop.yaml"]);
@@ -105,11 +108,17 @@ async fn a_plan_tells_what_apply_then_does_and_twice_is_once() {
 
     // A comment moves every line, and is no reason to disturb anybody.
     let before = bench.starts();
-    bench.write("shop.yaml", &("  # moved\n".to_owned() + &sink("a", "") + &sink("b", "")));
+    bench.write(
+        "shop.yaml",
+        &("  # moved\n".to_owned() + &sink("a", "") + &sink("b", "")),
+    );
     assert_eq!(bench.expect(0, &["apply", "shop.yaml"]), "2 unchanged\n");
     assert_eq!(bench.starts(), before, "{}", bench.worker.log());
 
-    bench.write("shop.yaml", &(sink("a", ", errors.retry.delay.max.ms: 2s") + &sink("b", "")));
+    bench.write(
+        "shop.yaml",
+        &(sink("a", ", errors.retry.delay.max.ms: 2s") + &sink("b", "")),
+    );
     let planned = bench.expect(2, &["plan", "shop.yaml"]);
     assert_eq!(
         planned,
@@ -140,7 +149,10 @@ async fn prune_deletes_what_the_files_own_and_a_renamed_part_is_told() {
         left.contains("  shop.b  left as it is: no file holds it any more, --prune deletes it"),
         "{left}"
     );
-    assert_eq!(bench.names().await, ["own.kept", "shop.a", "shop.b", "shop.c"]);
+    assert_eq!(
+        bench.names().await,
+        ["own.kept", "shop.a", "shop.b", "shop.c"]
+    );
     // What is only left is nothing to do.
     bench.expect(0, &["plan", "shop.yaml"]);
     bench.expect(0, &["apply", "shop.yaml", "--prune"]);
@@ -156,7 +168,11 @@ async fn prune_deletes_what_the_files_own_and_a_renamed_part_is_told() {
     )
     .expect("it can be written");
     bench.expect(0, &["apply", "shop.yaml", "--prune"]);
-    assert_eq!(bench.names().await, ["own.kept"], "another pipeline's stays");
+    assert_eq!(
+        bench.names().await,
+        ["own.kept"],
+        "another pipeline's stays"
+    );
 }
 
 #[tokio::test]
@@ -169,14 +185,20 @@ async fn secrets_are_compared_and_never_shown() {
     assert_eq!(bench.expect(0, &["plan", "shop.yaml"]), "1 unchanged\n");
     bench.write("shop.yaml", &with("canary-two"));
     let changed = bench.expect(2, &["plan", "shop.yaml"]);
-    assert!(changed.contains("    connection.password: another secret\n"), "{changed}");
+    assert!(
+        changed.contains("    connection.password: another secret\n"),
+        "{changed}"
+    );
     said += &changed;
     said += &bench.expect(2, &["plan", "shop.yaml", "--output", "json"]);
     said += &bench.expect(0, &["apply", "shop.yaml"]);
     // This process does not know the variable; the worker does, and is the one that needs it.
     bench.write("shop.yaml", &with("${env:KNOWN_TO_THE_WORKER}"));
     let changed = bench.expect(0, &["apply", "shop.yaml"]);
-    assert!(changed.contains(" → ${env:KNOWN_TO_THE_WORKER}\n"), "{changed}");
+    assert!(
+        changed.contains(" → ${env:KNOWN_TO_THE_WORKER}\n"),
+        "{changed}"
+    );
     said += &changed;
     said += &bench.worker.log();
     for secret in ["canary-one", "canary-two", "hunter2"] {
@@ -187,11 +209,17 @@ async fn secrets_are_compared_and_never_shown() {
 #[tokio::test]
 async fn what_the_worker_refuses_is_told_at_its_line_and_nothing_is_done() {
     let bench = Bench::start().await;
-    let bad = sink("b", ", connection.password: \"${env:KNOWN_TO_NOBODY_AT_ALL}\"");
+    let bad = sink(
+        "b",
+        ", connection.password: \"${env:KNOWN_TO_NOBODY_AT_ALL}\"",
+    );
     bench.write("shop.yaml", &(sink("a", "") + &bad));
     for command in ["plan", "apply"] {
         let said = bench.expect(1, &[command, "shop.yaml"]);
-        assert!(said.starts_with("error[TL0110]: connection.password"), "{said}");
+        assert!(
+            said.starts_with("error[TL0110]: connection.password"),
+            "{said}"
+        );
         let place = "  --> shop.yaml:5:";
         assert!(said.contains(place), "{said}");
         assert!(said.contains("  sinks.b.connection.password\n"), "{said}");
@@ -242,7 +270,9 @@ async fn a_worker_killed_on_the_way_ends_as_declared_after_the_next_apply() {
         bench.write("shop.yaml", &sinks);
         let mut apply = Command::new(env!("CARGO_BIN_EXE_tapline"));
         apply.args(["apply", "shop.yaml", "--prune", "--data-dir"]);
-        apply.arg(bench.worker.data()).current_dir(bench.folder.path());
+        apply
+            .arg(bench.worker.data())
+            .current_dir(bench.folder.path());
         apply.stdout(Stdio::null()).stderr(Stdio::null());
         let mut apply = apply.spawn().expect("the binary starts");
         // The moment of the kill is what is random here: nothing is waited for.
@@ -255,6 +285,10 @@ async fn a_worker_killed_on_the_way_ends_as_declared_after_the_next_apply() {
         bench.expect(0, &["plan", "shop.yaml", "--prune"]);
         let wanted: Vec<String> = names.iter().map(|name| format!("shop.{name}")).collect();
         let have = bench.names().await;
-        assert_eq!(have.get(1..), Some(wanted.as_slice()), "round {round}, cut {cut:?}");
+        assert_eq!(
+            have.get(1..),
+            Some(wanted.as_slice()),
+            "round {round}, cut {cut:?}"
+        );
     }
 }

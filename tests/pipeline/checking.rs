@@ -1,18 +1,16 @@
 //! `check` against real servers and closed ports; the outputs for programs; schema and completions.
 
 use super::tapline;
-use crate::support::{
-    postgres::Postgres,
-    process::free_port,
-    worker::replica_pipeline,
-};
+use crate::support::{postgres::Postgres, process::free_port, worker::replica_pipeline};
 use serde_json::Value;
 use std::{fs, path::Path};
 
 #[tokio::test]
 async fn check_asks_every_source_and_target_and_names_the_line_of_what_is_not_ready() {
     let server = Postgres::start().await;
-    server.execute("create table orders (id int primary key)").await;
+    server
+        .execute("create table orders (id int primary key)")
+        .await;
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = folder.path().join("shop.yaml");
     let good = replica_pipeline(server.port(), server.port(), "");
@@ -36,8 +34,14 @@ async fn check_asks_every_source_and_target_and_names_the_line_of_what_is_not_re
     assert_eq!((said.code, said.err.as_str()), (Some(1), ""));
     let found: Value = serde_json::from_str(&said.out).expect("findings are JSON");
     let first = &found["findings"][0];
-    assert_eq!((&first["code"], &first["file"]), (&"TL0115".into(), &"shop.yaml".into()));
-    assert!(first["line"].as_u64().is_some_and(|line| line > 6), "{found}");
+    assert_eq!(
+        (&first["code"], &first["file"]),
+        (&"TL0115".into(), &"shop.yaml".into())
+    );
+    assert!(
+        first["line"].as_u64().is_some_and(|line| line > 6),
+        "{found}"
+    );
     assert_ne!(first["remedy"].as_str().unwrap_or_default(), "", "{found}");
 
     // The source's own doubts: a role that cannot replicate.

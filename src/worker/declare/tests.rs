@@ -83,14 +83,25 @@ fn no_secret_is_in_a_plan_and_a_changed_one_is_told() {
         )
     };
     let stored = store(&[with("hunter2", "postgres://u:canary@h/db")]);
-    let same = planned(&stored, vec![with("hunter2", "postgres://u:canary@h/db")], false);
+    let same = planned(
+        &stored,
+        vec![with("hunter2", "postgres://u:canary@h/db")],
+        false,
+    );
     assert_eq!(actions(&same), [("shop.a", Action::Unchanged)]);
-    let changes = planned(&stored, vec![with("${env:P}", "postgres://u:other@h/db")], false);
+    let changes = planned(
+        &stored,
+        vec![with("${env:P}", "postgres://u:other@h/db")],
+        false,
+    );
     let text = serde_json::to_string(&changes).expect("a plan is JSON");
     for secret in ["hunter2", "canary", "other"] {
         assert!(!text.contains(secret), "{text}");
     }
-    assert!(text.contains("${env:P}"), "a placeholder is no secret: {text}");
+    assert!(
+        text.contains("${env:P}"),
+        "a placeholder is no secret: {text}"
+    );
     assert_eq!(changes.iter().map(|c| c.keys.len()).sum::<usize>(), 2);
 }
 
