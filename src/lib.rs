@@ -6,6 +6,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod converter;
+pub mod herder;
 pub mod metrics;
 pub mod pipeline;
 pub mod plugins;

@@ -19,6 +19,7 @@
 //! | TL0512 | there is no such topic or partition |
 //! | TL0513 | the worker stops |
 //! | TL0514 | the connector cannot do what is asked of it |
+//! | TL0515 | there are too many connectors |
 
 use crate::plugins::keys;
 use std::time::Duration;

@@ -1,10 +1,9 @@
 //! The worker: owns the log, the state maps and every running task, and answers for them.
 //!
-//! Owns which connectors exist, when their tasks start, restart and stop, and what is told about them. Moves no
-//! record itself: that is the affair of the source and sink tasks.
+//! Owns how tasks are made from a connector's settings and ended, their offsets, and reads of the log; which of them
+//! run is the [`herder`](crate::herder)'s affair. Moves no record itself: that is the affair of the source and sink
+//! tasks.
 
-mod apply;
-mod declare;
 mod offsets;
 mod read;
 mod running;
@@ -12,14 +11,16 @@ mod spec;
 mod status;
 
 pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
-pub use declare::{Action, Change, Declaration, KeyChange};
 pub use offsets::OffsetEntry;
 pub use read::{Page, Read};
 pub use spec::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings};
-pub use status::ConnectorStatus;
+pub use status::{ConnectorStatus, OwnStatus};
+
+pub(crate) use running::{Plan, Running, check};
 
 use crate::{
     broker::Broker,
+    herder::Connector,
     metrics::Metrics,
     registry::Registry,
     sink,
@@ -27,7 +28,6 @@ use crate::{
     state::{ConfigStore, OffsetStore, Sealer},
 };
 use parking_lot::Mutex;
-use running::Running;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Error, Result};
 use tokio::time::Instant;
@@ -42,20 +42,20 @@ const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// A running worker. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    settings: Settings,
-    log: Arc<dyn Broker>,
-    metrics: Arc<Metrics>,
-    configs: ConfigStore,
-    sources: Arc<source::Shared>,
-    sinks: Arc<sink::Shared>,
-    connectors: Mutex<BTreeMap<String, Arc<Running>>>,
-    /// Held while connectors are started or stopped: one change at a time.
-    changing: tokio::sync::Mutex<()>,
-    closing: CancellationToken,
+/// What every part of a worker shares.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) log: Arc<dyn Broker>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) configs: ConfigStore,
+    pub(crate) sources: Arc<source::Shared>,
+    pub(crate) sinks: Arc<sink::Shared>,
+    /// By name, those included that are being created or deleted.
+    pub(crate) connectors: Mutex<BTreeMap<String, Arc<Connector>>>,
+    pub(crate) closing: CancellationToken,
 }
 
 /// How a stop ended.
@@ -67,7 +67,7 @@ pub struct Stopped {
 }
 
 impl Worker {
-    /// Rebuilds the state maps from the log. Starts no connector: see [`Worker::apply`].
+    /// Rebuilds the state maps from the log. Starts no connector: see [`Worker::begin`] and [`Worker::apply`].
     ///
     /// # Errors
     /// The log cannot be read, or the key file does not open what is sealed in it.
@@ -95,10 +95,10 @@ impl Worker {
                 }),
                 log,
                 connectors: Mutex::default(),
-                changing: tokio::sync::Mutex::default(),
                 closing: CancellationToken::new(),
             }),
         };
+        worker.shared.load();
         worker.keep_house();
         Ok(worker)
     }
@@ -140,34 +140,18 @@ impl Worker {
         &self.shared.metrics
     }
 
-    /// All connectors as they stand, by name.
-    #[must_use]
-    pub fn status(&self) -> Vec<ConnectorStatus> {
-        self.shared.refresh();
-        let connectors = self.shared.connectors.lock();
-        connectors.values().map(|one| one.status()).collect()
-    }
-
-    /// Topics that a source connector has written, or that a sink's settings name.
-    #[must_use]
-    pub fn topics_of(&self, connector: &str) -> Vec<Arc<str>> {
-        let topics = self.shared.sources.active.of(connector);
-        topics.into_iter().collect()
-    }
-
     /// Sources stop reading and their commits become durable; then sinks finish their batch and store positions. What
     /// is not done by the deadline is dropped and named. The log itself stays open: close it afterwards.
     pub async fn stop(&self, deadline: Duration) -> Stopped {
         let end = Instant::now() + deadline;
         self.shared.closing.cancel();
-        let _changing = tokio::time::timeout_at(end, self.shared.changing.lock()).await;
-        let connectors: Vec<Arc<Running>> =
-            self.shared.connectors.lock().values().cloned().collect();
+        let connectors = self.shared.connectors();
         let mut abandoned = Vec::new();
         for kind in [ConnectorKind::Source, ConnectorKind::Sink] {
-            let of_kind = || connectors.iter().filter(|one| one.spec.kind == kind);
-            of_kind().for_each(|one| one.stop.cancel());
-            for one in of_kind() {
+            let running = connectors.iter().filter_map(|one| one.running());
+            let of_kind: Vec<Arc<Running>> = running.filter(|one| one.spec.kind == kind).collect();
+            of_kind.iter().for_each(|one| one.stop());
+            for one in &of_kind {
                 abandoned.extend(one.end(end).await);
             }
         }
@@ -180,10 +164,10 @@ impl Worker {
         Stopped { abandoned }
     }
 
-    fn connector(&self, name: &str) -> Result<Arc<Running>> {
-        let connectors = self.shared.connectors.lock();
-        connectors.get(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = connectors.keys().map(String::as_str).collect();
+    pub(crate) fn connector(&self, name: &str) -> Result<Arc<Connector>> {
+        self.shared.find(name).ok_or_else(|| {
+            let names = self.names();
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
             Error::config(format!("connector {name} not found"))
                 .code("TL0506")
                 .remedy(match tapline_sdk::nearest(name, known.iter().copied()) {
@@ -196,10 +180,10 @@ impl Worker {
 
 impl Shared {
     /// Brings the levels that depend on the log up to date.
-    fn refresh(&self) {
-        let connectors: Vec<Arc<Running>> = self.connectors.lock().values().cloned().collect();
-        for connector in connectors {
-            for task in &connector.tasks {
+    pub(crate) fn refresh(&self) {
+        for connector in self.connectors() {
+            let running = connector.running();
+            for task in running.iter().flat_map(|running| running.monitors()) {
                 task.refresh(&*self.log);
             }
         }

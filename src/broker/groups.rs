@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! key     i16 version = 1, text group, text topic, i32 partition
-//! value   i16 version = 3, i64 offset, i32 leader epoch = -1, text metadata = "", i64 commit time (ms)
+//! value   i16 version = 3, i64 offset (-1: forgotten), i32 leader epoch = -1, text metadata = "", i64 commit time (ms)
 //! header  "tapline.topic.id": 16 bytes
 //! ```
 
@@ -33,10 +33,17 @@ pub(super) struct Groups(BTreeMap<Arc<str>, BTreeMap<(u128, u32), u64>>);
 
 impl Groups {
     pub(super) fn set(&mut self, position: &GroupPosition) {
+        let at = (position.topic_id, position.partition);
+        if position.next == GroupPosition::UNSET {
+            if let Some(positions) = self.0.get_mut(&position.group) {
+                positions.remove(&at);
+            }
+            return;
+        }
         self.0
             .entry(Arc::clone(&position.group))
             .or_default()
-            .insert((position.topic_id, position.partition), position.next);
+            .insert(at, position.next);
     }
 
     pub(super) fn of(&self, group: &str) -> Vec<GroupPosition> {

@@ -55,8 +55,13 @@ pub struct GroupPosition {
     pub topic_id: u128,
     /// The partition.
     pub partition: u32,
-    /// The next offset to read.
+    /// The next offset to read, or [`GroupPosition::UNSET`].
     pub next: u64,
+}
+
+impl GroupPosition {
+    /// Stored in place of an offset, it forgets the position: the group begins anew. On disk it is Kafka's -1.
+    pub const UNSET: u64 = u64::MAX;
 }
 
 /// What becomes durable as one unit (I1).

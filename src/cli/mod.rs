@@ -2,7 +2,7 @@
 //!
 //! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, something FAILED in `status`, to do in
 //! `plan` or damaged in `dump`.
-//! `run` is a worker; `validate`, `check` and `dump` read files; the others ask a running worker over HTTP.
+//! `run` and `worker` are workers; `validate`, `check` and `dump` read files; the others ask a running worker over HTTP.
 //!
 //! Codes: TL0140 no worker found, TL0141 a worker does not answer, TL0142 a worker refused, TL0143 what stands in a
 //! file or argument is not usable.
@@ -88,6 +88,8 @@ struct Arguments {
 enum Command {
     /// Run a worker with these pipelines until it is told to stop
     Run(run::Arguments),
+    /// Run a worker that REST tells what to run, beginning with the connectors that it had
+    Worker(run::Options),
     /// Check pipeline files without running them
     Validate(validate::Arguments),
     /// Check pipeline files and ask every source and target whether it is ready
@@ -151,6 +153,7 @@ async fn execute(command: Command) -> Result<Found, Failure> {
     let mut out = io::stdout();
     match command {
         Command::Run(arguments) => Box::pin(run::execute(arguments)).await,
+        Command::Worker(options) => Box::pin(run::serve(options)).await,
         Command::Validate(arguments) => validate::execute(&arguments, &mut out),
         Command::Check(arguments) => check::execute(&arguments, &mut out).await,
         Command::Plan(arguments) => plan::plan(&arguments, &mut out).await,

@@ -68,7 +68,7 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
             target,
         } => {
             let body = parse(offsets)?;
-            let path = ["connectors", connector, "offsets"];
+            let path = ["tapline", "v1", "connectors", connector, "offsets"];
             let message = Client::find(target)?
                 .write(Method::PATCH, &path, &body)
                 .await?;

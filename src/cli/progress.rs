@@ -138,7 +138,7 @@ fn phases(connectors: &[ConnectorStatus]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::Progress;
-    use crate::worker::{ConnectorKind, ConnectorStatus, Gauges, State, TaskStatus};
+    use crate::worker::{ConnectorKind, ConnectorStatus, Gauges, OwnStatus, State, TaskStatus};
     use std::{
         collections::BTreeMap,
         time::{Duration, Instant},
@@ -166,6 +166,11 @@ mod tests {
             class: "test".to_owned(),
             state,
             since_ms: 0,
+            own: OwnStatus {
+                state,
+                since_ms: 0,
+                error: None,
+            },
             tasks: vec![task],
             origin: None,
         }

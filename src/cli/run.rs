@@ -1,4 +1,5 @@
-//! `tapline run FILE…`: a worker with the pipelines of these files, until it is told to stop.
+//! `tapline run FILE…`, a worker with the pipelines of these files, and `tapline worker`, one that REST alone tells what to
+//! run; both until they are told to stop.
 //!
 //! Owns the order of start and stop: files are checked before anything is opened, a port is found before the log is
 //! opened, REST answers before connectors start; stopping goes the other way round.
@@ -30,43 +31,67 @@ pub(super) struct Arguments {
     /// Pipeline files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What both ways of running a worker know.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
     /// The worker's settings; see config/worker.yaml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The folder of the log [default: ./tapline-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where REST listens [default: 127.0.0.1:8083, or a free port if that is taken]
+    /// Where REST listens [default: 127.0.0.1:8083; `run` takes a free port if that is taken]
     #[arg(long, value_name = "ADDRESS")]
     rest: Option<SocketAddr>,
     /// How log lines on stderr look [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
-    /// Let REST listen beyond this machine: anybody who reaches it can read every record and change offsets
+    /// Let REST listen beyond this machine: anybody who reaches it can read every record and change connectors
     #[arg(long)]
     insecure_rest_without_authentication: bool,
 }
 
+/// `tapline run`.
 pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
-    let settings = settings(&arguments)?;
+    let settings = settings(&arguments.options)?;
     let pipelines = files::compile(&arguments.files)?;
+    run(&arguments.options, settings, Some(pipelines)).await
+}
+
+/// `tapline worker`.
+pub(super) async fn serve(options: Options) -> Result<Found, Failure> {
+    let settings = settings(&options)?;
+    run(&options, settings, None).await
+}
+
+/// Runs a worker; without pipelines it begins with the connectors that are stored.
+async fn run(
+    options: &Options,
+    settings: WorkerSettings,
+    pipelines: Option<Vec<Pipeline>>,
+) -> Result<Found, Failure> {
     let screen = Screen::new();
     logging::start(&screen, settings.log_format, &settings.log_filter)?;
-    screen.warn(&files::warnings(&pipelines));
+    screen.warn(&files::warnings(pipelines.as_deref().unwrap_or_default()));
     let mut signals = signals::Signals::listen()?;
 
-    let anywhere = arguments.insecure_rest_without_authentication;
-    let listener = listen(settings.rest_address, anywhere).await?;
+    let anywhere = options.insecure_rest_without_authentication;
+    let listener = listen(settings.rest_address, anywhere, pipelines.is_some()).await?;
     // Recovery may take a while, and a full disk for ever; nobody has to wait for it who changed their mind.
     let (broker, worker) = tokio::select! {
         opened = open(&settings) => opened?,
         () = signals.next() => return Ok(Found::Fine),
     };
     let server = Server::start(listener, worker.clone(), &settings)?;
+    worker.publish(&server.address.to_string());
     screen.say(&banner(&settings, server.address));
 
     let ended = tokio::select! {
-        failure = work(&worker, &pipelines, &screen) => Err(failure),
+        failure = work(&worker, pipelines.as_deref(), &screen) => Err(failure),
         () = signals.next() => Ok(()),
     };
     screen.clear();
@@ -94,16 +119,21 @@ async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
 }
 
 /// Starts the connectors and watches them; ends only if they cannot be started.
-async fn work(worker: &Worker, pipelines: &[Pipeline], screen: &Screen) -> Failure {
-    if let Err(failure) = apply(worker, pipelines).await {
-        return failure;
+async fn work(worker: &Worker, pipelines: Option<&[Pipeline]>, screen: &Screen) -> Failure {
+    match pipelines {
+        Some(pipelines) => {
+            if let Err(failure) = apply(worker, pipelines).await {
+                return failure;
+            }
+            screen.warn(&strangers(worker, pipelines));
+        }
+        None => worker.begin(),
     }
-    screen.warn(&strangers(worker, pipelines));
     match watch::watch(worker, screen).await {}
 }
 
 /// The file's settings with the command line's on top.
-fn settings(arguments: &Arguments) -> Result<WorkerSettings, Failure> {
+fn settings(arguments: &Options) -> Result<WorkerSettings, Failure> {
     let (file, text) = match &arguments.config {
         Some(file) => (
             file.display().to_string(),
@@ -123,8 +153,8 @@ fn settings(arguments: &Arguments) -> Result<WorkerSettings, Failure> {
     Ok(settings)
 }
 
-/// A busy default port moves to a free one; a busy port that somebody chose is an error.
-async fn listen(chosen: Option<SocketAddr>, anywhere: bool) -> Result<TcpListener> {
+/// A busy default port moves to a free one if it may; a busy port that somebody chose is an error.
+async fn listen(chosen: Option<SocketAddr>, anywhere: bool, may_move: bool) -> Result<TcpListener> {
     if let Some(address) = chosen {
         return rest::bind(address, anywhere).await;
     }
@@ -133,7 +163,8 @@ async fn listen(chosen: Option<SocketAddr>, anywhere: bool) -> Result<TcpListene
         .map_err(|error| Error::fatal("the default address is none").because(error))?;
     match rest::bind(default, false).await {
         Ok(listener) => Ok(listener),
-        Err(_taken) => rest::bind(SocketAddr::new(default.ip(), 0), false).await,
+        Err(_taken) if may_move => rest::bind(SocketAddr::new(default.ip(), 0), false).await,
+        Err(taken) => Err(taken),
     }
 }
 
@@ -176,7 +207,7 @@ async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
     })
 }
 
-/// Connectors that the log knows and no file does: they are left alone, which somebody should know.
+/// Connectors that the log knows and no file does: they go on, which somebody should know.
 fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
     let parts = || pipelines.iter().flat_map(|pipeline| &pipeline.connectors);
     let known = |name: &str| parts().any(|part| part.name == name);
@@ -187,7 +218,7 @@ fn strangers(worker: &Worker, pipelines: &[Pipeline]) -> String {
         .filter(|connector| !known(&connector.name))
     {
         let message = format!(
-            "connector {} is in no file: it does not run, and keeps its offsets and its slot",
+            "connector {} is in no file: it goes on as it is stored; DELETE /connectors/{0} ends it",
             connector.name
         );
         text.push_str(&problem::warning(&message, ""));

@@ -1,78 +1,311 @@
-//! `/connectors`: names and states, as Kafka Connect shows them.
+//! `/connectors`: created, listed, shown, changed and deleted, as Kafka Connect does it.
 
-use super::{App, failure::Failure};
-use crate::worker::{ConnectorStatus, ErrorReport, TaskStatus};
+use super::{
+    App,
+    body::{self, Settings},
+    failure::Failure,
+    states::{self, ConnectorState},
+};
+use crate::{
+    herder::{ConnectorInfo, Refused},
+    plugins::keys,
+    worker::{ConnectorKind, ConnectorStatus},
+};
 use axum::{
     Json,
-    extract::{Path, State},
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt::Write};
+use tapline_sdk::Issue;
 
-pub(super) async fn list(State(app): State<App>) -> Json<Vec<String>> {
-    Json(
-        app.worker
-            .status()
-            .into_iter()
-            .map(|connector| connector.name)
-            .collect(),
-    )
+/// `GET /connectors/{name}`, fields in Kafka Connect's order.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    name: String,
+    config: BTreeMap<String, String>,
+    tasks: Vec<TaskId>,
+    #[serde(rename = "type")]
+    kind: ConnectorKind,
+}
+
+/// A task's name.
+#[derive(Debug, Serialize)]
+pub(super) struct TaskId {
+    pub(super) connector: String,
+    pub(super) task: u32,
+}
+
+/// An entry of `GET /connectors?expand=…`.
+#[derive(Debug, Serialize)]
+struct Expanded {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<ConnectorState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Shown>,
+}
+
+pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    let expand: Vec<String> = parameters(query.as_deref(), "expand").collect();
+    let names = app.worker.names();
+    if expand.is_empty() {
+        return Json(names).into_response();
+    }
+    let wants = |what: &str| expand.iter().any(|expand| expand == what);
+    let expanded = names.into_iter().filter_map(|name| {
+        // Deleted since: left out.
+        let status = app.worker.status_of(&name)?;
+        let info = app.worker.info(&name)?;
+        let entry = Expanded {
+            status: wants("status").then(|| states::shown(&app.worker, &status, &app.worker_id())),
+            info: wants("info").then(|| shown(info)),
+        };
+        Some((name, entry))
+    });
+    Json(expanded.collect::<BTreeMap<_, _>>()).into_response()
+}
+
+pub(super) async fn create(State(app): State<App>, body: Bytes) -> Result<Response, Failure> {
+    let create = body::create(&body)?;
+    let config = config(create.config, &create.name)?;
+    let info = app.worker.create(&create.name, config, create.target).await;
+    let info = info.map_err(|refused| failure(refused, &create.name))?;
+    Ok(created(&app, &create.name, info))
+}
+
+pub(super) async fn info(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Shown>, Failure> {
+    let info = app.worker.info(&name).ok_or_else(|| unknown(&name))?;
+    Ok(Json(shown(info)))
+}
+
+pub(super) async fn config_of(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<BTreeMap<String, String>>, Failure> {
+    let info = app.worker.info(&name).ok_or_else(|| unknown(&name))?;
+    Ok(Json(info.config))
+}
+
+pub(super) async fn configure(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let settings = body::settings(body::object(&body)?)?;
+    let config = config(settings, &name)?;
+    let outcome = app.worker.configure(&name, config).await;
+    let (info, new) = outcome.map_err(|refused| failure(refused, &name))?;
+    Ok(if new {
+        created(&app, &name, info)
+    } else {
+        Json(shown(info)).into_response()
+    })
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<Shown>, Failure> {
+    let changes = body::settings(body::object(&body)?)?;
+    if let Some(other) = changes.get(keys::NAME.name())
+        && other.as_deref() != Some(&name)
+    {
+        return Err(renamed(other.as_deref().unwrap_or_default(), &name));
+    }
+    let info = app.worker.patch(&name, changes).await;
+    Ok(Json(shown(
+        info.map_err(|refused| failure(refused, &name))?,
+    )))
+}
+
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Failure> {
+    let removed = app.worker.remove(&name).await;
+    removed.map_err(|refused| failure(refused, &name))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn status(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    let found = app
+) -> Result<Json<ConnectorState>, Failure> {
+    let status = app
         .worker
-        .status()
-        .into_iter()
-        .find(|connector| connector.name == name);
-    let connector =
-        found.ok_or_else(|| Failure::not_found(format!("No status found for connector {name}")))?;
-    Ok(Json(shown(&connector, &app.address.to_string())))
+        .status_of(&name)
+        .ok_or_else(|| Failure::not_found(format!("No status found for connector {name}")))?;
+    Ok(Json(states::shown(&app.worker, &status, &app.worker_id())))
 }
 
 /// Fails with Connect's words if there is no such connector.
 pub(super) fn require(app: &App, name: &str) -> Result<ConnectorStatus, Failure> {
-    let found = app
-        .worker
-        .status()
-        .into_iter()
-        .find(|connector| connector.name == name);
-    found.ok_or_else(|| Failure::not_found(format!("Connector {name} not found")))
+    app.worker.status_of(name).ok_or_else(|| unknown(name))
 }
 
-fn shown(connector: &ConnectorStatus, worker_id: &str) -> Value {
-    let tasks: Vec<Value> = connector
-        .tasks
-        .iter()
-        .map(|task| shown_task(task, worker_id))
-        .collect();
-    json!({
-        "name": connector.name,
-        "connector": {"state": connector.state, "worker_id": worker_id},
-        "tasks": tasks,
-        "type": connector.kind,
-    })
+pub(super) fn unknown(name: &str) -> Failure {
+    Failure::not_found(format!("Connector {name} not found"))
 }
 
-fn shown_task(task: &TaskStatus, worker_id: &str) -> Value {
-    let mut shown = json!({"id": task.id, "state": task.state, "worker_id": worker_id});
-    if let (Some(error), Some(task)) = (&task.error, shown.as_object_mut()) {
-        task.insert("trace".to_owned(), Value::String(trace(error)));
+/// Why a change was not made, in Connect's words.
+pub(super) fn failure(refused: Refused, name: &str) -> Failure {
+    match refused {
+        Refused::Unknown => unknown(name),
+        Refused::Exists => Failure::new(
+            StatusCode::CONFLICT,
+            format!("Connector {name} already exists"),
+        ),
+        Refused::UnknownClass(class, known) => Failure::bad_request(format!(
+            "Failed to find any class that implements Connector and which name matches {class}, available connectors \
+             are: {}",
+            known.join(", ")
+        )),
+        Refused::Invalid(issues) => Failure::bad_request(invalid(&issues)),
+        Refused::NotStopped => Failure::bad_request(format!(
+            "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
+             specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+        )),
+        Refused::NotStarted => Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("Failed to start connector: {name}"),
+        ),
+        Refused::Failed(error) => error.into(),
     }
-    shown
 }
 
-/// What stands where Connect has a stack trace.
-fn trace(error: &ErrorReport) -> String {
-    let ErrorReport {
-        code,
-        message,
+fn invalid(issues: &[Issue]) -> String {
+    let mut text = format!(
+        "Connector configuration is invalid and contains the following {} error(s):",
+        issues.len()
+    );
+    for Issue {
+        key,
+        problem,
         remedy,
-        ..
-    } = error;
-    let code = code.map(|code| format!("[{code}]")).unwrap_or_default();
-    let help = remedy.as_ref().map(|remedy| format!("\nhelp: {remedy}"));
-    format!("error{code}: {message}{}", help.unwrap_or_default())
+    } in issues
+    {
+        // A String takes everything.
+        let _written = write!(text, "\n{key} {problem} ({remedy})");
+    }
+    text.push_str(
+        "\nYou can also find the above list of errors at the endpoint \
+         `/connector-plugins/{connectorType}/config/validate`",
+    );
+    text
+}
+
+/// Settings without nulls, under one name.
+fn config(settings: Settings, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+    if let Some(Some(other)) = settings.get(keys::NAME.name())
+        && other != name
+    {
+        return Err(renamed(other, name));
+    }
+    let mut config = BTreeMap::new();
+    for (key, value) in settings {
+        match value {
+            Some(value) => _ = config.insert(key, value),
+            None if key == keys::NAME.name() => {}
+            None => {
+                return Err(Failure::bad_request(format!(
+                    "Invalid value null for configuration {key}: Null value can not be supplied as the configuration \
+                     value. Leave the key out"
+                )));
+            }
+        }
+    }
+    if !config.contains_key(keys::CLASS.name()) {
+        let message = format!("Connector config {{name={name}}} contains no connector type");
+        return Err(Failure::bad_request(message));
+    }
+    Ok(config)
+}
+
+fn renamed(given: &str, name: &str) -> Failure {
+    Failure::bad_request(format!(
+        "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
+    ))
+}
+
+fn created(app: &App, name: &str, info: ConnectorInfo) -> Response {
+    let mut shown = shown(info);
+    // As a worker there, which answers before its tasks are made.
+    shown.tasks.clear();
+    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
+    let location = HeaderValue::try_from(format!(
+        "http://{}/connectors/{}",
+        app.worker_id(),
+        segment(name)
+    ));
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn shown(info: ConnectorInfo) -> Shown {
+    let task = |task| TaskId {
+        connector: info.name.clone(),
+        task,
+    };
+    Shown {
+        tasks: (0..info.tasks).map(task).collect(),
+        name: info.name,
+        config: info.config,
+        kind: info.kind,
+    }
+}
+
+/// A name as one segment of an address (RFC 3986: unreserved, sub-delimiters, `:` and `@` stand for themselves).
+fn segment(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // A String takes everything.
+            let _written = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+/// The values of a query's parameter, decoded, in order.
+pub(super) fn parameters<'a>(
+    query: Option<&'a str>,
+    name: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let pairs = query.unwrap_or_default().split('&');
+    let values = pairs.filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    });
+    // The values that mean something here have nothing to decode.
+    values.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_location_is_written_as_the_original_writes_it() {
+        for (name, written) in [
+            ("odd name", "odd%20name"),
+            ("größe-数", "gr%C3%B6%C3%9Fe-%E6%95%B0"),
+            ("a->b?c", "a-%3Eb%3Fc"),
+            ("a#b&c", "a%23b&c"),
+            ("a;b", "a;b"),
+            ("a/b%", "a%2Fb%25"),
+        ] {
+            assert_eq!(segment(name), written);
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! What a browser must not be tricked into: writes need a JSON content type, which a foreign page cannot send without
-//! being asked first, and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
+//! What a browser must not be tricked into: a write's body needs a JSON content type, which a foreign page cannot send
+//! without being asked first (a write without a body has the page's Origin), and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
 //! be held for ever.
 
 use super::failure::Failure;
@@ -14,13 +14,13 @@ use std::{net::IpAddr, time::Duration};
 /// As in Kafka Connect: a request that takes longer is given up.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
-/// Refuses writes of anything but JSON.
+/// Refuses writes of anything but JSON. Pause, stop and their like have no body and need no type.
 pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if reads || is_json(request.headers()) {
+    if reads || is_json(request.headers()) || has_no_body(request.headers()) {
         return next.run(request).await;
     }
     Failure::new(
@@ -64,6 +64,13 @@ pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
         return response;
     }
     Failure::new(status, format!("HTTP {status}")).into_response()
+}
+
+fn has_no_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    !headers.contains_key(header::CONTENT_TYPE)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && length.is_none_or(|length| length == "0")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -92,7 +92,7 @@ fn free_bytes(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::worker::{ConnectorKind, ConnectorStatus, State};
+    use crate::worker::{ConnectorKind, ConnectorStatus, OwnStatus, State};
 
     fn connector(name: &str, state: State) -> ConnectorStatus {
         ConnectorStatus {
@@ -101,6 +101,11 @@ mod tests {
             class: "test".to_owned(),
             state,
             since_ms: 0,
+            own: OwnStatus {
+                state,
+                since_ms: 0,
+                error: None,
+            },
             tasks: Vec::new(),
             origin: None,
         }

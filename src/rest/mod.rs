@@ -6,16 +6,19 @@
 //!
 //! Codes: TL0130 an address beyond loopback without the flag for it, TL0131 an address that cannot be bound.
 
+mod body;
 mod connectors;
 mod failure;
 mod guard;
 mod health;
+mod lifecycle;
 mod metrics;
 mod offsets;
 mod pipelines;
 mod records;
 mod resnapshot;
 mod root;
+mod states;
 mod topics;
 
 pub use offsets::{entries_from_json, position_to_json};
@@ -26,7 +29,7 @@ use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get, patch, post, put},
 };
 use failure::Failure;
 use std::{future::Future, net::SocketAddr, path::PathBuf};
@@ -46,6 +49,13 @@ pub struct App {
     pub data_dir: PathBuf,
     /// Where this server listens; Kafka Connect's `worker_id`.
     pub address: SocketAddr,
+}
+
+impl App {
+    /// This worker as Kafka Connect names it.
+    fn worker_id(&self) -> String {
+        self.address.to_string()
+    }
 }
 
 /// Binds the address. Anything but loopback is refused unless `anywhere`.
@@ -89,12 +99,46 @@ fn router(app: App) -> Router {
     for (path, methods) in [
         ("/health", get(health::show)),
         ("/metrics", get(metrics::show)),
-        ("/connectors", get(connectors::list)),
+        (
+            "/connectors",
+            get(connectors::list).post(connectors::create),
+        ),
+        (
+            "/connectors/{name}",
+            get(connectors::info).delete(connectors::delete),
+        ),
+        (
+            "/connectors/{name}/config",
+            get(connectors::config_of)
+                .put(connectors::configure)
+                .patch(connectors::patch),
+        ),
         ("/connectors/{name}/status", get(connectors::status)),
+        ("/connectors/{name}/pause", put(lifecycle::pause)),
+        ("/connectors/{name}/resume", put(lifecycle::resume)),
+        ("/connectors/{name}/stop", put(lifecycle::stop)),
+        ("/connectors/{name}/restart", post(lifecycle::restart)),
+        ("/connectors/{name}/tasks", get(lifecycle::tasks)),
+        (
+            "/connectors/{name}/tasks/{task}/status",
+            get(lifecycle::task_status),
+        ),
+        (
+            "/connectors/{name}/tasks/{task}/restart",
+            post(lifecycle::task_restart),
+        ),
+        ("/connectors/{name}/topics", get(lifecycle::topics)),
+        (
+            "/connectors/{name}/topics/reset",
+            put(lifecycle::topics_reset),
+        ),
         (
             "/connectors/{name}/offsets",
-            get(offsets::show).patch(offsets::alter),
+            get(offsets::show)
+                .patch(offsets::alter)
+                .delete(offsets::reset),
         ),
+        ("/tapline/v1/connectors/{name}/offsets", patch(offsets::set)),
         ("/tapline/v1/status", get(health::connectors)),
         ("/tapline/v1/pipelines", pipelines()),
         ("/tapline/v1/topics", get(topics::list)),

@@ -2,7 +2,7 @@
 //!
 //! Checks the shape; whether an offset makes sense is the worker's and the connector's to say.
 
-use super::{App, connectors, failure::Failure};
+use super::{App, body, connectors, failure::Failure};
 use crate::worker::{ConnectorKind, OffsetEntry};
 use axum::{
     Json,
@@ -12,6 +12,9 @@ use axum::{
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tapline_sdk::{Position, Scalar};
+
+/// A connector reads some thousand partitions at most, and each entry costs a lookup.
+const ENTRIES_MAX: usize = 10_000;
 
 pub(super) async fn show(
     State(app): State<App>,
@@ -28,23 +31,71 @@ pub(super) async fn show(
     Ok(Json(json!({"offsets": shown.collect::<Vec<_>>()})))
 }
 
+/// `PATCH /connectors/{name}/offsets`: of a STOPPED connector only.
 pub(super) async fn alter(
     State(app): State<App>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, Failure> {
-    let body: Value = serde_json::from_slice(&body)
-        .map_err(|error| Failure::bad_request(format!("Cannot deserialize value: {error}")))?;
-    let listed = body.get("offsets").and_then(Value::as_array);
-    let listed = listed.filter(|listed| !listed.is_empty()).ok_or_else(|| {
-        let message = "Partitions / offsets need to be provided for an alter offsets request";
-        Failure::bad_request(message)
-    })?;
-    let connector = connectors::require(&app, &name)?;
-    let entries = entries_from_json(listed, connector.kind).map_err(Failure::bad_request)?;
+    let entries = listed(&app, &name, &body)?;
+    let altered = app.worker.alter_offsets(&name, Some(entries)).await;
+    let theirs = altered.map_err(|refused| connectors::failure(refused, &name))?;
+    Ok(Json(json!({"message": done(theirs, "altered")})))
+}
+
+/// `DELETE /connectors/{name}/offsets`: of a STOPPED connector only.
+pub(super) async fn reset(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let reset = app.worker.alter_offsets(&name, None).await;
+    let theirs = reset.map_err(|refused| connectors::failure(refused, &name))?;
+    Ok(Json(json!({"message": done(theirs, "reset")})))
+}
+
+/// `PATCH /tapline/v1/connectors/{name}/offsets`: of any connector, which is stopped around the change.
+pub(super) async fn set(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, Failure> {
+    let entries = listed(&app, &name, &body)?;
     app.worker.set_offsets(&name, entries).await?;
-    let message = "The offsets for this connector have been altered successfully";
-    Ok(Json(json!({"message": message})))
+    Ok(Json(json!({"message": done(true, "altered")})))
+}
+
+fn listed(app: &App, name: &str, body: &[u8]) -> Result<Vec<OffsetEntry>, Failure> {
+    let fields = body::object(body)?;
+    body::only(&fields, &["offsets"])?;
+    let listed = match fields.get("offsets") {
+        Some(Value::Array(listed)) if !listed.is_empty() => listed,
+        None | Some(Value::Null | Value::Array(_)) => {
+            let message = "Partitions / offsets need to be provided for an alter offsets request";
+            return Err(Failure::bad_request(message));
+        }
+        Some(_) => {
+            let message = "Cannot deserialize value of offsets: it is not a list";
+            return Err(Failure::bad_request(message));
+        }
+    };
+    if listed.len() > ENTRIES_MAX {
+        let message = format!("at most {ENTRIES_MAX} offsets are changed at once");
+        return Err(Failure::bad_request(message));
+    }
+    let connector = connectors::require(app, name)?;
+    entries_from_json(listed, connector.kind).map_err(Failure::bad_request)
+}
+
+/// Connect's two ways of saying that it is done: the connector has seen to its own system, or has none of it.
+fn done(theirs: bool, what: &str) -> String {
+    if theirs {
+        return format!("The offsets for this connector have been {what} successfully");
+    }
+    format!(
+        "The Connect framework-managed offsets for this connector have been {what} successfully. However, if this \
+         connector manages offsets externally, they will need to be manually {what} in the system that the connector \
+         uses."
+    )
 }
 
 /// A position as a JSON object.
@@ -137,10 +188,19 @@ fn sink_partition(fields: Option<&Map<String, Value>>) -> Result<Position, Strin
     };
     let topic = topic
         .as_str()
-        .ok_or("Topic names for sink connectors need to be texts")?;
+        .ok_or("Kafka topic names must be valid strings and may not be null")?;
+    if partition.is_null() {
+        return Err("Kafka partitions must be valid numbers and may not be null".to_owned());
+    }
     let partition = integer(partition)
         .filter(|partition| u32::try_from(*partition).is_ok())
-        .ok_or("Partition values for sink connectors need to be integers.")?;
+        .ok_or_else(|| {
+            format!(
+                "Failed to parse the following Kafka partition value in the provided offsets: '{}'. Partition values \
+                 for sink connectors need to be integers.",
+                plain(partition)
+            )
+        })?;
     Ok(Position::from([
         (Arc::from("kafka_topic"), Scalar::Text(Arc::from(topic))),
         (Arc::from("kafka_partition"), Scalar::Int(partition)),
@@ -153,11 +213,25 @@ fn sink_offset(fields: &Map<String, Value>) -> Result<Position, String> {
     let offset = fields.get("kafka_offset").ok_or(message)?;
     let offset = integer(offset)
         .filter(|offset| *offset >= 0)
-        .ok_or("Offset values for sink connectors need to be integers.")?;
+        .ok_or_else(|| {
+            format!(
+                "Failed to parse the following Kafka offset value in the provided offsets: '{}'. Offset values for sink \
+                 connectors need to be integers.",
+                plain(offset)
+            )
+        })?;
     Ok(Position::from([(
         Arc::from("kafka_offset"),
         Scalar::Int(offset),
     )]))
+}
+
+/// A value as people wrote it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Connect takes numeric strings too.

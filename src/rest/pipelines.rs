@@ -5,8 +5,9 @@
 
 use super::{App, failure::Failure};
 use crate::{
+    herder::{Change, Declaration},
     plugins::keys,
-    worker::{ApplyError, Change, ConnectorKind, ConnectorSpec, Declaration, Origin, Refusal},
+    worker::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Refusal},
 };
 use axum::{
     Extension, Json,
@@ -102,12 +103,17 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
         connectors: Vec::new(),
         prune: body.prune,
     };
+    let mut names = BTreeSet::new();
     for pipeline in body.pipelines {
         for connector in pipeline.connectors {
             let part = connector.name.strip_prefix(&pipeline.name);
             if !part.is_some_and(|part| part.len() > 1 && part.starts_with('.')) {
                 let (name, connector) = (&pipeline.name, &connector.name);
                 let message = format!("connector {connector} is not called {name}.<part>");
+                return Err(Failure::bad_request(message));
+            }
+            if !names.insert(connector.name.clone()) {
+                let message = format!("connector {} is given twice", connector.name);
                 return Err(Failure::bad_request(message));
             }
             declared

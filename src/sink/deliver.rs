@@ -5,9 +5,11 @@ use crate::{
     converter::json,
     plugins::DynSink,
     policy::{Action, Backoff, Failure, Phase},
+    source::Active,
     task::{Monitor, State, exhausted},
 };
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +27,9 @@ pub(super) struct Deliver<'a> {
     mirror: Mirror,
     stop: CancellationToken,
     backoff: Backoff,
+    active: Arc<Active>,
+    /// Topics that are known to be used, as of this many resets.
+    used: (u64, HashSet<Arc<str>>),
 }
 
 impl<'a> Deliver<'a> {
@@ -47,6 +52,8 @@ impl<'a> Deliver<'a> {
             monitor,
             mirror,
             stop: task.stop.clone(),
+            active: Arc::clone(&task.shared.active),
+            used: (task.shared.active.resets(), HashSet::new()),
             backoff: Backoff::of(&task.resolved.framework)
                 .map_err(|error| Failure::new(Phase::Connect, error))?,
         })
@@ -58,8 +65,10 @@ impl<'a> Deliver<'a> {
         mut chunks: mpsc::Receiver<Chunk>,
         done: &CancellationToken,
     ) -> Result<Ended, Failure> {
+        let mut pauses = self.monitor.pauses();
         let ended = loop {
             let due_in = self.mirror.due_in();
+            let paused = *pauses.borrow_and_update();
             tokio::select! {
                 biased;
                 // 1. The batch at hand is finished; what was read ahead is read again.
@@ -69,8 +78,10 @@ impl<'a> Deliver<'a> {
                 () = tokio::time::sleep(due_in.unwrap_or(NOTHING_DUE)), if due_in.is_some() => {
                     self.store().await?;
                 }
-                // 3. The next batch.
-                chunk = chunks.recv() => match chunk {
+                // 3. Somebody holds the task, or lets it go on. The sender lives in the monitor.
+                _changed = pauses.changed() => {}
+                // 4. The next batch.
+                chunk = chunks.recv(), if !paused => match chunk {
                     Some(chunk) => if !self.put(&chunk).await? { break Ended::Stop },
                     // The reader failed and says why.
                     None => break Ended::TopicsChanged,
@@ -93,6 +104,7 @@ impl<'a> Deliver<'a> {
             match self.sink.put(chunk.batch()).await {
                 Ok(rejected) if rejected.is_empty() => {
                     self.taken(chunk, since);
+                    self.uses(chunk).await?;
                     return Ok(true);
                 }
                 Ok(rejected) => {
@@ -127,8 +139,30 @@ impl<'a> Deliver<'a> {
         Ok(tokio::select! {
             biased;
             () = self.stop.cancelled() => false,
-            () = tokio::time::sleep(delay) => true,
+            () = async {
+                tokio::time::sleep(delay).await;
+                self.monitor.unpaused().await;
+            } => true,
         })
+    }
+
+    /// Remembers which topics the sink has had records of, for REST.
+    async fn uses(&mut self, chunk: &Chunk) -> Result<(), Failure> {
+        let resets = self.active.resets();
+        if self.used.0 != resets {
+            self.used = (resets, HashSet::new());
+        }
+        let topics = chunk.next.iter().map(|(at, _)| &at.topic);
+        let new: Vec<Arc<str>> = topics
+            .filter(|topic| !self.used.1.contains(*topic))
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.used.1.extend(new.iter().cloned());
+        let used = self.active.used(&self.monitor.connector, new).await;
+        used.map_err(|error| Failure::new(Phase::Commit, error))
     }
 
     fn taken(&mut self, chunk: &Chunk, since: Instant) {
@@ -142,7 +176,7 @@ impl<'a> Deliver<'a> {
         self.monitor.delivered(&chunk.next, chunk.last_timestamp_ms);
         self.monitor.progress();
         self.backoff.progress();
-        if self.monitor.state() != State::Running {
+        if self.monitor.state() == State::Restarting {
             self.monitor.running();
         }
     }

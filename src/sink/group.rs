@@ -1,7 +1,7 @@
 //! The group position: where the log believes a sink to be. Lazy, because the target or a harmless replay is the
 //! truth; it is what tools see and what retention respects.
 
-use super::{assign::Assigned, group};
+use super::{assign::Assigned, group, owner};
 use crate::broker::{Broker, Commit, GroupPosition, Writer};
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ impl Mirror {
     ) -> Result<Self> {
         Ok(Self {
             group: group(connector).into(),
-            writer: log.writer(&format!("sink-{connector}-{task}")).await?,
+            writer: log.writer(&owner(connector, task)).await?,
             ids: assigned
                 .iter()
                 .map(|one| (one.at.clone(), one.topic_id))

@@ -72,6 +72,11 @@ pub(crate) fn group(connector: &str) -> String {
     format!("connect-{connector}")
 }
 
+/// The owner whose successor fences a task (I10).
+pub(crate) fn owner(connector: &str, task: u32) -> String {
+    format!("sink-{connector}-{task}")
+}
+
 impl SinkTask {
     /// Connects, applies until the stop, and says goodbye.
     pub(crate) async fn attempt(self: Arc<Self>) -> Attempt {

@@ -82,7 +82,7 @@ impl SourceTask {
         let source = source.map_err(|error| Failure::new(Phase::Connect, error))?;
         self.monitor.running();
 
-        let (output, batches) = output::channel(Arc::clone(&self.monitor));
+        let (output, batches) = output::channel(Arc::clone(&self.monitor), self.stop.clone());
         let (level, committed) = committed::level(claim.stored());
         let (commits, in_flight) = settle::channel();
         let encoder = encode::Stage::new(&self, writer, claim)?;

@@ -4,6 +4,7 @@ use crate::task::Monitor;
 use std::sync::Arc;
 use tapline_sdk::{BoxFuture, Error, Output, SourceBatch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// Bytes of batches between a source and their commit: some 16 batches of the usual 1 MiB, which keeps three stages
 /// and several syncs busy, and bounds a task's memory whatever the size of a transaction.
@@ -29,15 +30,20 @@ pub(super) struct Sender {
     batches: mpsc::Sender<Sent>,
     sent: u64,
     monitor: Arc<Monitor>,
+    stop: CancellationToken,
 }
 
-pub(super) fn channel(monitor: Arc<Monitor>) -> (Sender, mpsc::Receiver<Sent>) {
+pub(super) fn channel(
+    monitor: Arc<Monitor>,
+    stop: CancellationToken,
+) -> (Sender, mpsc::Receiver<Sent>) {
     let (batches, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
     let sender = Sender {
         budget: Arc::new(Semaphore::new(BUDGET_BYTES / UNIT_BYTES)),
         batches,
         sent: 0,
         monitor,
+        stop,
     };
     (sender, receiver)
 }
@@ -45,6 +51,13 @@ pub(super) fn channel(monitor: Arc<Monitor>) -> (Sender, mpsc::Receiver<Sent>) {
 impl Output for Sender {
     fn send(&mut self, batch: SourceBatch) -> BoxFuture<'_, Result<u64, Error>> {
         Box::pin(async move {
+            // Paused: what was read waits here, connection and place are kept. On a stop it goes its way: it becomes
+            // durable with its offset, or is read again.
+            tokio::select! {
+                biased;
+                () = self.monitor.unpaused() => {}
+                () = self.stop.cancelled() => {}
+            }
             // A batch above the whole budget waits until it is alone.
             let units = (batch.rows.size_bytes() / UNIT_BYTES).clamp(1, BUDGET_BYTES / UNIT_BYTES);
             let units = u32::try_from(units).expect("invariant: the budget fits 32 bits");

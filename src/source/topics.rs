@@ -12,7 +12,10 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tapline_sdk::{Partition, Result, Rows, Shape};
 use tokio::sync::watch;
@@ -46,6 +49,8 @@ pub(super) struct Topics {
     connector: Arc<str>,
     partitions: u32,
     known: HashMap<Arc<str>, Slot>,
+    /// How many resets of the active topics this run has seen.
+    resets: u64,
 }
 
 impl Topics {
@@ -57,6 +62,7 @@ impl Topics {
     ) -> Self {
         Self {
             log,
+            resets: active.resets(),
             active,
             connector,
             partitions,
@@ -86,6 +92,12 @@ impl Topics {
                 .map(|(topic, keys)| self.describe(topic, keys))
                 .collect();
             self.meet(new).await?;
+        }
+        let resets = self.active.resets();
+        if resets != self.resets {
+            self.resets = resets;
+            let names: Vec<_> = rows.shapes().iter().map(|s| Arc::clone(&s.topic)).collect();
+            self.active.used(&self.connector, names).await?;
         }
         let slot = |shape: &Shape| self.known.get(&shape.topic).cloned();
         Ok(rows.shapes().iter().filter_map(slot).collect())
@@ -139,35 +151,76 @@ const STATUS_TOPIC: &str = "connect-status";
 
 /// Which topics each source writes, kept in `connect-status` in Kafka Connect's form. Cheap to ask.
 pub(crate) struct Active {
-    stored: StateMap,
-    by_connector: Mutex<BTreeMap<String, BTreeSet<Arc<str>>>>,
+    stored: Arc<StateMap>,
+    topics: Mutex<Known>,
     changed: watch::Sender<u64>,
+    resets: AtomicU64,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What a source has ever written: sinks that follow it read on, also when it is deleted or reset.
+    written: BTreeMap<String, BTreeSet<Arc<str>>>,
+    /// What a connector has used since its last reset: what REST shows.
+    shown: BTreeMap<String, BTreeSet<Arc<str>>>,
 }
 
 impl Active {
     pub(crate) async fn open(log: Arc<dyn Broker>) -> Result<Arc<Self>> {
-        let stored = StateMap::open(log, STATUS_TOPIC).await?;
-        let mut by_connector: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
-        for key in stored.all().keys() {
+        let stored = Arc::new(StateMap::open(log, STATUS_TOPIC).await?);
+        let mut known = Known::default();
+        for (key, value) in &stored.all() {
             if let Some((topic, connector)) = parse(key) {
-                let topics = by_connector.entry(connector.to_owned()).or_default();
-                topics.insert(Arc::from(topic));
+                let topic: Arc<str> = Arc::from(topic);
+                if !is_reset(value) {
+                    let shown = known.shown.entry(connector.to_owned()).or_default();
+                    shown.insert(Arc::clone(&topic));
+                }
+                let written = known.written.entry(connector.to_owned()).or_default();
+                written.insert(topic);
             }
         }
         Ok(Arc::new(Self {
             stored,
-            by_connector: Mutex::new(by_connector),
+            topics: Mutex::new(known),
             changed: watch::Sender::new(0),
+            resets: AtomicU64::new(0),
         }))
     }
 
-    /// The topics of a connector.
+    /// The topic's map, for whoever else writes it.
+    pub(crate) fn stored(&self) -> &Arc<StateMap> {
+        &self.stored
+    }
+
+    /// The topics that a connector has ever used.
     pub(crate) fn of(&self, connector: &str) -> BTreeSet<Arc<str>> {
-        self.by_connector
-            .lock()
-            .get(connector)
-            .cloned()
-            .unwrap_or_default()
+        let topics = self.topics.lock();
+        topics.written.get(connector).cloned().unwrap_or_default()
+    }
+
+    /// The topics that a connector has used since its last reset.
+    pub(crate) fn shown(&self, connector: &str) -> BTreeSet<Arc<str>> {
+        let topics = self.topics.lock();
+        topics.shown.get(connector).cloned().unwrap_or_default()
+    }
+
+    /// Rises with every reset: whoever still uses a topic says so again.
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets.load(Ordering::Relaxed)
+    }
+
+    /// Shows none of a connector's topics until it uses them again, durable on return. Sinks that follow it keep them.
+    pub(crate) async fn reset(&self, connector: &str) -> Result<()> {
+        let Some(shown) = self.topics.lock().shown.remove(connector) else {
+            return Ok(());
+        };
+        self.resets.fetch_add(1, Ordering::Relaxed);
+        let entries: Vec<_> = shown
+            .iter()
+            .map(|topic| (key(topic, connector), Some(value(topic, connector, true))))
+            .collect();
+        self.stored.put_all(&entries).await
     }
 
     /// Rises whenever a topic appears.
@@ -177,25 +230,33 @@ impl Active {
 
     /// Durable on return: a sink that follows the connector finds the topic after a restart, too.
     async fn add(&self, connector: &str, topics: Vec<Arc<str>>) -> Result<()> {
-        let known = self.of(connector);
+        self.used(connector, topics).await?;
+        // Also for topics that were known and have just been created again.
+        self.changed.send_modify(|changes| *changes += 1);
+        Ok(())
+    }
+
+    /// A connector uses these topics, durable on return.
+    pub(crate) async fn used(&self, connector: &str, topics: Vec<Arc<str>>) -> Result<()> {
+        let known = self.shown(connector);
         let new: Vec<Arc<str>> = topics
             .into_iter()
             .filter(|topic| !known.contains(topic))
             .collect();
-        if !new.is_empty() {
-            let entries: Vec<_> = new
-                .iter()
-                .map(|topic| (key(topic, connector), Some(value(topic, connector))))
-                .collect();
-            self.stored.put_all(&entries).await?;
-            self.by_connector
-                .lock()
-                .entry(connector.to_owned())
-                .or_default()
-                .extend(new);
+        if new.is_empty() {
+            return Ok(());
         }
-        // Also for topics that were known and have just been created again.
-        self.changed.send_modify(|changes| *changes += 1);
+        let entries: Vec<_> = new
+            .iter()
+            .map(|topic| (key(topic, connector), Some(value(topic, connector, false))))
+            .collect();
+        self.stored.put_all(&entries).await?;
+        let mut topics = self.topics.lock();
+        let Known { written, shown } = &mut *topics;
+        for map in [written, shown] {
+            let known = map.entry(connector.to_owned()).or_default();
+            known.extend(new.iter().cloned());
+        }
         Ok(())
     }
 }
@@ -212,8 +273,16 @@ fn parse(key: &[u8]) -> Option<(&str, &str)> {
     rest.split_once(":connector-")
 }
 
-fn value(topic: &str, connector: &str) -> Arc<[u8]> {
-    let value = serde_json::json!({
+/// What says that REST does not show a topic any more.
+const RESET: &str = "tapline.reset";
+
+fn is_reset(value: &[u8]) -> bool {
+    let value = serde_json::from_slice::<serde_json::Value>(value).unwrap_or_default();
+    value.get(RESET).and_then(serde_json::Value::as_bool) == Some(true)
+}
+
+fn value(topic: &str, connector: &str, reset: bool) -> Arc<[u8]> {
+    let mut value = serde_json::json!({
         "topic": {
             "name": topic,
             "connector": connector,
@@ -221,5 +290,8 @@ fn value(topic: &str, connector: &str) -> Arc<[u8]> {
             "discoverTimestamp": now_ms(),
         }
     });
+    if let Some(fields) = value.as_object_mut().filter(|_| reset) {
+        fields.insert(RESET.to_owned(), true.into());
+    }
     Arc::from(value.to_string().into_bytes())
 }

@@ -1,7 +1,8 @@
 //! `connect-configs`: connectors and their target states, secrets sealed.
 //!
 //! Keys and values are Kafka Connect's: `connector-NAME` → `{"properties":{…}}`, `target-state-NAME` →
-//! `{"state":…,"state.v2":…}`. Task configs are not stored: tasks are made from the connector's at every start.
+//! `{"state":…,"state.v2":…}`, `commit-NAME` → `{"tasks":N}`. Task configs are not stored: tasks are made from the
+//! connector's at every start; their number is, because a paused connector may have none.
 
 use crate::{
     broker::Broker,
@@ -20,6 +21,7 @@ pub const TOPIC: &str = "connect-configs";
 
 const CONNECTOR: &str = "connector-";
 const TARGET_STATE: &str = "target-state-";
+const COMMIT: &str = "commit-";
 
 /// What an operator wants a connector to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +42,8 @@ pub struct ConnectorConfig {
     pub properties: BTreeMap<String, String>,
     /// What it is to be.
     pub target: TargetState,
+    /// How many tasks it had when it last ran; none once it is stopped.
+    pub tasks: u32,
 }
 
 /// The stored connectors.
@@ -102,19 +106,31 @@ impl ConfigStore {
                 Some(blob(&json!({ "properties": properties }))),
             ),
             (key(TARGET_STATE, name), Some(target_value(config.target))),
+            (key(COMMIT, name), Some(tasks_value(config.tasks))),
         ];
         self.map.put_all(&entries).await?;
         self.reload()
     }
 
-    /// Stores what a connector is to be, durable on return.
+    /// Stores what a connector is to be, durable on return. A stopped one has no tasks, in the same commit.
     ///
     /// # Errors
     /// TL0521 if the log refuses it.
     pub async fn set_target(&self, name: &str, target: TargetState) -> Result<(), Error> {
-        self.map
-            .put(key(TARGET_STATE, name), target_value(target))
-            .await?;
+        let mut entries = vec![(key(TARGET_STATE, name), Some(target_value(target)))];
+        if target == TargetState::Stopped {
+            entries.push((key(COMMIT, name), Some(tasks_value(0))));
+        }
+        self.map.put_all(&entries).await?;
+        self.reload()
+    }
+
+    /// Stores how many tasks a connector has, durable on return.
+    ///
+    /// # Errors
+    /// TL0521 if the log refuses it.
+    pub async fn set_tasks(&self, name: &str, tasks: u32) -> Result<(), Error> {
+        self.map.put(key(COMMIT, name), tasks_value(tasks)).await?;
         self.reload()
     }
 
@@ -126,6 +142,7 @@ impl ConfigStore {
         let entries = [
             (key(CONNECTOR, name), None),
             (key(TARGET_STATE, name), None),
+            (key(COMMIT, name), None),
         ];
         self.map.put_all(&entries).await?;
         self.reload()
@@ -143,8 +160,14 @@ impl ConfigStore {
             let properties = self.properties(name, value)?;
             let target = all.get(self::key(TARGET_STATE, name).as_ref());
             let target = target.map(|value| parse_target(name, value)).transpose()?;
-            let target = target.unwrap_or_default();
-            connectors.insert(name.to_owned(), ConnectorConfig { properties, target });
+            let commit = all.get(self::key(COMMIT, name).as_ref());
+            let tasks = commit.map(|value| parse_tasks(name, value)).transpose()?;
+            let config = ConnectorConfig {
+                properties,
+                target: target.unwrap_or_default(),
+                tasks: tasks.unwrap_or_default(),
+            };
+            connectors.insert(name.to_owned(), config);
         }
         *self.connectors.write() = connectors;
         Ok(())
@@ -194,6 +217,18 @@ fn target_value(target: TargetState) -> Blob {
     blob(&json!({ "state": state, "state.v2": state_v2 }))
 }
 
+fn tasks_value(tasks: u32) -> Blob {
+    blob(&json!({ "tasks": tasks }))
+}
+
+fn parse_tasks(name: &str, value: &[u8]) -> Result<u32, Error> {
+    let value: Value = serde_json::from_slice(value).map_err(|error| unreadable(name, error))?;
+    let tasks = value.get("tasks").and_then(Value::as_u64);
+    tasks
+        .and_then(|tasks| u32::try_from(tasks).ok())
+        .ok_or_else(|| unreadable(name, "a number of tasks that is none"))
+}
+
 fn parse_target(name: &str, value: &[u8]) -> Result<TargetState, Error> {
     let value: Value = serde_json::from_slice(value).map_err(|error| unreadable(name, error))?;
     let state = value.get("state.v2").or_else(|| value.get("state"));
@@ -218,6 +253,7 @@ impl fmt::Debug for ConnectorConfig {
         f.debug_struct("ConnectorConfig")
             .field("keys", &self.properties.keys())
             .field("target", &self.target)
+            .field("tasks", &self.tasks)
             .finish_non_exhaustive()
     }
 }

@@ -23,4 +23,4 @@ pub use configs::{ConfigStore, ConnectorConfig, TargetState};
 pub use map::{Blob, StateMap};
 pub use offsets::{OffsetClaim, OffsetStore};
 pub use seal::Sealer;
-pub use status::{Status, StatusStore};
+pub use status::{Status, StatusKey, StatusStore};

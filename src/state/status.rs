@@ -3,16 +3,13 @@
 //! Keys and values are Kafka Connect's: `status-connector-NAME` and `status-task-NAME-N` →
 //! `{"state":…,"trace":…,"worker_id":…,"generation":…}`. Nothing is decided by it: the worker knows its tasks.
 
-use crate::{
-    broker::Broker,
-    state::map::{Blob, StateMap},
-};
-use serde_json::json;
+use crate::state::map::{Blob, StateMap};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tapline_sdk::Error;
 
-/// The topic.
-pub const TOPIC: &str = "connect-status";
+const CONNECTOR: &str = "status-connector-";
+const TASK: &str = "status-task-";
 
 /// What a connector or task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,59 +24,76 @@ pub struct Status {
     pub generation: i32,
 }
 
+/// Whose status it is: a connector's, or one of its tasks'.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatusKey(String);
+
+impl StatusKey {
+    /// The connector, or a task of it.
+    #[must_use]
+    pub fn new(connector: &str, task: Option<u32>) -> Self {
+        Self(match task {
+            None => format!("{CONNECTOR}{connector}"),
+            Some(task) => format!("{TASK}{connector}-{task}"),
+        })
+    }
+}
+
 /// Writes statuses.
 #[derive(Debug)]
 pub struct StatusStore {
-    map: StateMap,
+    map: Arc<StateMap>,
 }
 
 impl StatusStore {
-    /// Creates the topic if need be and reads it.
-    ///
-    /// # Errors
-    /// TL0520 if the topic cannot be read.
-    pub async fn open(broker: Arc<dyn Broker>) -> Result<Self, Error> {
-        let map = StateMap::open(broker, TOPIC).await?;
-        Ok(Self { map })
+    /// Over the topic's map, which active topics share: two writers of one topic would fence each other.
+    #[must_use]
+    pub fn over(map: Arc<StateMap>) -> Self {
+        Self { map }
     }
 
-    /// Stores the status of a connector, or of one of its tasks.
+    /// Every status that is stored, by key.
+    #[must_use]
+    pub fn keys(&self) -> Vec<StatusKey> {
+        let all = self.map.all();
+        let texts = all.keys().filter_map(|key| std::str::from_utf8(key).ok());
+        texts
+            .filter(|key| key.starts_with(CONNECTOR) || key.starts_with(TASK))
+            .map(|key| StatusKey(key.to_owned()))
+            .collect()
+    }
+
+    /// The highest generation that is stored, 0 if there is none.
+    #[must_use]
+    pub fn generation(&self) -> i32 {
+        let all = self.map.all();
+        let generation = |value: &Blob| {
+            let value: Value = serde_json::from_slice(value).ok()?;
+            i32::try_from(value.get("generation")?.as_i64()?).ok()
+        };
+        all.values().filter_map(generation).max().unwrap_or(0)
+    }
+
+    /// Stores statuses in one commit, durable on return; `None` forgets one.
     ///
     /// # Errors
     /// TL0521 if the log refuses it.
-    pub async fn put(
-        &self,
-        connector: &str,
-        task: Option<u32>,
-        status: &Status,
-    ) -> Result<(), Error> {
-        let value = json!({
-            "state": status.state,
-            "trace": status.trace,
-            "worker_id": status.worker_id,
-            "generation": status.generation,
-        });
-        let value: Blob = value.to_string().into_bytes().into();
-        self.map.put(key(connector, task), value).await
-    }
-
-    /// Forgets a connector and this many tasks of it.
-    ///
-    /// # Errors
-    /// TL0521 if the log refuses it.
-    pub async fn remove(&self, connector: &str, tasks: u32) -> Result<(), Error> {
-        let tasks = (0..tasks).map(Some);
-        let entries = std::iter::once(None)
-            .chain(tasks)
-            .map(|task| (key(connector, task), None));
-        self.map.put_all(&entries.collect::<Vec<_>>()).await
+    pub async fn put(&self, statuses: &[(StatusKey, Option<Status>)]) -> Result<(), Error> {
+        let entry = |(key, status): &(StatusKey, Option<Status>)| {
+            let key: Blob = key.0.as_bytes().into();
+            (key, status.as_ref().map(value))
+        };
+        let entries: Vec<_> = statuses.iter().map(entry).collect();
+        self.map.put_all(&entries).await
     }
 }
 
-fn key(connector: &str, task: Option<u32>) -> Blob {
-    let key = match task {
-        None => format!("status-connector-{connector}"),
-        Some(task) => format!("status-task-{connector}-{task}"),
-    };
-    key.into_bytes().into()
+fn value(status: &Status) -> Blob {
+    let value = json!({
+        "state": status.state,
+        "trace": status.trace,
+        "worker_id": status.worker_id,
+        "generation": status.generation,
+    });
+    value.to_string().into_bytes().into()
 }

@@ -6,8 +6,8 @@
 )]
 
 use super::{
-    ConfigStore, ConnectorConfig, OffsetStore, Sealer, StateMap, Status, StatusStore, TargetState,
-    offsets,
+    ConfigStore, ConnectorConfig, OffsetStore, Sealer, StateMap, Status, StatusKey, StatusStore,
+    TargetState, offsets,
 };
 use crate::broker::{
     Append, Broker, Commit, Embedded, Ends, Fetch, Fetched, GroupPosition, NewTopic, Settings,
@@ -470,6 +470,7 @@ async fn connectors_come_back_with_secrets_sealed_on_the_way() {
     let config = ConnectorConfig {
         properties,
         target: TargetState::Stopped,
+        tasks: 0,
     };
     let store = ConfigStore::open(log.broker(), Sealer::open(&key).unwrap())
         .await
@@ -535,15 +536,25 @@ async fn connectors_come_back_with_secrets_sealed_on_the_way() {
 #[tokio::test]
 async fn statuses_have_kafka_connects_format() {
     let log = Memory::default();
-    let store = StatusStore::open(log.broker()).await.unwrap();
+    let map = StateMap::open(log.broker(), "connect-status")
+        .await
+        .unwrap();
+    let store = StatusStore::over(Arc::new(map));
     let status = Status {
         state: "FAILED",
         trace: Some("why".into()),
         worker_id: "127.0.0.1:8083".into(),
         generation: 3,
     };
-    store.put("shop", Some(0), &status).await.unwrap();
-    store.remove("shop", 1).await.unwrap();
+    let at = |task| StatusKey::new("shop", task);
+    let failed = [(at(Some(0)), Some(status))];
+    store.put(&failed).await.unwrap();
+    assert_eq!(store.generation(), 3);
+    store
+        .put(&[(at(None), None), (at(Some(0)), None)])
+        .await
+        .unwrap();
+    assert_eq!(store.generation(), 0);
     let records = log.records("connect-status");
     assert_eq!(records[0].0, "status-task-shop-0");
     assert_eq!(
@@ -629,6 +640,7 @@ async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_trimme
     let config = ConnectorConfig {
         properties: [("password".to_owned(), "hunter2".to_owned())].into(),
         target: TargetState::Paused,
+        tasks: 1,
     };
     {
         let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());

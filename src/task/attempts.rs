@@ -59,13 +59,17 @@ async fn wait(
         &failure.error,
         i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
     );
+    let due = async {
+        tokio::time::sleep(delay).await;
+        monitor.unpaused().await;
+    };
     tokio::select! {
         biased;
         () = stop.cancelled() => {
             monitor.stopped();
             false
         }
-        () = tokio::time::sleep(delay) => true,
+        () = due => true,
     }
 }
 

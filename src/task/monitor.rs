@@ -11,6 +11,7 @@ use std::{
     },
 };
 use tapline_sdk::{Error, Progress, TopicPartition};
+use tokio::sync::watch;
 
 /// Slot figures are whole bytes, told as a fraction.
 const WAL_HELD_BYTES: &str = "wal_held_bytes";
@@ -23,6 +24,8 @@ pub(crate) struct Monitor {
     pub(crate) task: u32,
     pub(crate) metrics: TaskMetrics,
     life: Mutex<Life>,
+    /// Whether it is to move nothing for now. Changed under the lock of `life` only.
+    paused: watch::Sender<bool>,
     levels: Mutex<BTreeMap<&'static str, f64>>,
     /// Where a sink stands after its last put.
     positions: Mutex<BTreeMap<TopicPartition, u64>>,
@@ -42,7 +45,12 @@ struct Life {
 }
 
 impl Monitor {
-    pub(crate) fn new(connector: Arc<str>, task: u32, metrics: TaskMetrics) -> Arc<Self> {
+    pub(crate) fn new(
+        connector: Arc<str>,
+        task: u32,
+        metrics: TaskMetrics,
+        paused: bool,
+    ) -> Arc<Self> {
         metrics.state(State::Unassigned.as_str());
         Arc::new(Self {
             connector,
@@ -56,6 +64,7 @@ impl Monitor {
                 error: None,
                 retry_at_ms: None,
             }),
+            paused: watch::Sender::new(paused),
             levels: Mutex::default(),
             positions: Mutex::default(),
             delivered_ms: AtomicI64::new(0),
@@ -64,7 +73,21 @@ impl Monitor {
     }
 
     fn enter(&self, state: State, error: Option<ErrorReport>, retry_at_ms: Option<i64>) {
-        let mut life = self.life.lock();
+        self.change(&mut self.life.lock(), state, error, retry_at_ms);
+    }
+
+    fn change(
+        &self,
+        life: &mut Life,
+        state: State,
+        error: Option<ErrorReport>,
+        retry_at_ms: Option<i64>,
+    ) {
+        // A paused task that lost its connection is paused: nobody waits for it.
+        let state = match state {
+            State::Running | State::Restarting if self.is_paused() => State::Paused,
+            _ => state,
+        };
         if life.state != state {
             life.since_ms = now_ms();
         }
@@ -78,6 +101,37 @@ impl Monitor {
     pub(crate) fn running(&self) {
         self.enter(State::Running, None, None);
         tracing::info!(connector = %self.connector, task = self.task, "task is running");
+    }
+
+    /// Holds the task, or lets it go on. A task that has failed or ended stays as it is.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        let mut life = self.life.lock();
+        if self.paused.send_replace(paused) == paused {
+            return;
+        }
+        let active = matches!(
+            life.state,
+            State::Running | State::Restarting | State::Paused
+        );
+        if active {
+            self.change(&mut life, State::Running, None, None);
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// Tells of every change of [`Monitor::is_paused`].
+    pub(crate) fn pauses(&self) -> watch::Receiver<bool> {
+        self.paused.subscribe()
+    }
+
+    /// Resolves when the task may move records.
+    pub(crate) async fn unpaused(&self) {
+        // The sender lives as long as this monitor, so that waiting cannot fail.
+        let mut paused = self.paused.subscribe();
+        drop(paused.wait_for(|paused| !paused).await);
     }
 
     /// Waits before it tries again.

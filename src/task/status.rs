@@ -114,4 +114,18 @@ impl ErrorReport {
             remedy: error.remedy.clone(),
         }
     }
+
+    /// What stands where Kafka Connect has a stack trace: the cause first, then what to do. Never empty.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        let code = self.code.map(|code| format!("[{code}]"));
+        let help = self.remedy.as_ref();
+        let help = help.map(|remedy| format!("\nhelp: {remedy}"));
+        format!(
+            "error{}: {}{}",
+            code.unwrap_or_default(),
+            self.message,
+            help.unwrap_or_default()
+        )
+    }
 }

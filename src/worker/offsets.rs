@@ -1,10 +1,12 @@
 //! Offsets from outside, with KIP-875's forms and rules.
 
-use super::{ConnectorKind, Worker, running::Running};
+use super::{ConnectorKind, ConnectorSpec, Plan, Worker};
 use crate::{
     broker::{Commit, GroupPosition},
+    herder::{Connector, Refused, Stored, halt},
     plugins::Plugin,
     sink, source,
+    state::TargetState,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tapline_sdk::{Error, Position, Result, Scalar, SinkContext, TopicPartition};
@@ -29,8 +31,11 @@ impl Worker {
     /// # Errors
     /// There is no such connector, or its target cannot be asked.
     pub async fn offsets(&self, connector: &str) -> Result<Vec<OffsetEntry>> {
-        let running = self.connector(connector)?;
-        if running.spec.kind == ConnectorKind::Source {
+        let entry = self.connector(connector)?;
+        let Some(stored) = entry.stored() else {
+            return Ok(Vec::new());
+        };
+        if stored.spec.kind == ConnectorKind::Source {
             let stored = self.shared.sources.offsets.read(connector).await?;
             let entry = |(partition, offset)| OffsetEntry {
                 partition,
@@ -39,7 +44,7 @@ impl Worker {
             return Ok(stored.into_iter().map(entry).collect());
         }
         let mut positions = self.group_positions(connector);
-        positions.extend(self.held(&running).await?);
+        positions.extend(self.held(&stored.spec).await?);
         Ok(positions
             .into_iter()
             .map(|(at, next)| OffsetEntry {
@@ -49,8 +54,8 @@ impl Worker {
             .collect())
     }
 
-    /// Sets or forgets the listed offsets, the target's own first. The connector's tasks are stopped around the
-    /// change and started again.
+    /// Sets or forgets the listed offsets, the target's own first. A connector that runs is stopped around the change
+    /// and started again.
     ///
     /// # Errors
     /// There is no such connector, an entry has the wrong form, or the connector refuses it: nothing is changed then.
@@ -60,18 +65,75 @@ impl Worker {
                 "Partitions / offsets need to be provided for an alter offsets request",
             ));
         }
-        let _changing = self.shared.changing.lock().await;
         self.open_for_changes()?;
-        let running = self.connector(connector)?;
-        let sink_entries = match running.spec.kind {
-            ConnectorKind::Source => Vec::new(),
-            ConnectorKind::Sink => entries.iter().map(sink_entry).collect::<Result<Vec<_>>>()?,
+        let entry = self.connector(connector)?;
+        self.between(&entry, async |spec| self.alter(spec, entries).await)
+            .await
+            .map(drop)
+    }
+
+    /// As Kafka Connect changes offsets (KIP-875): only of a STOPPED connector whose tasks have ended. `None`: all that
+    /// are known are forgotten. True if the connector itself has changed them where it keeps them.
+    ///
+    /// # Errors
+    /// There is no such connector, it is not STOPPED, an entry has the wrong form, or the connector refuses it: nothing
+    /// is changed then.
+    pub async fn alter_offsets(
+        &self,
+        connector: &str,
+        entries: Option<Vec<OffsetEntry>>,
+    ) -> Result<bool, Refused> {
+        self.open_for_changes()?;
+        let entry = self.shared.find(connector).ok_or(Refused::Unknown)?;
+        let is_stopped = |stored: &Stored| stored.target == TargetState::Stopped;
+        if !entry.stored().as_ref().is_some_and(is_stopped) {
+            return Err(Refused::NotStopped);
+        }
+        // Its tasks may still be ending.
+        let revision = entry.nudge();
+        self.shared.settled(&entry, revision).await?;
+        let _gate = entry.gate.lock().await;
+        let stored = entry.stored().ok_or(Refused::Unknown)?;
+        if !is_stopped(&stored) || entry.running().is_some() {
+            return Err(Refused::NotStopped);
+        }
+        let entries = match entries {
+            Some(entries) => entries,
+            None => self.forgotten(connector).await?,
         };
-        let altered = Arc::clone(&running);
-        self.start_again(running, async || {
-            self.alter(&altered, entries, sink_entries).await
-        })
-        .await
+        Ok(self.alter(&stored.spec, entries).await?)
+    }
+
+    /// Every known offset, to be forgotten.
+    async fn forgotten(&self, connector: &str) -> Result<Vec<OffsetEntry>> {
+        let known = self.offsets(connector).await?;
+        let forget = |entry: OffsetEntry| OffsetEntry {
+            offset: None,
+            ..entry
+        };
+        Ok(known.into_iter().map(forget).collect())
+    }
+
+    /// Ends a connector's tasks, does `work`, and has them started again whatever it came to.
+    async fn between<T>(
+        &self,
+        connector: &Connector,
+        work: impl AsyncFnOnce(&ConnectorSpec) -> Result<T>,
+    ) -> Result<T> {
+        let gate = connector.gate.lock().await;
+        halt(connector).await;
+        let outcome = match connector.stored() {
+            Some(stored) => work(&stored.spec).await,
+            None => Err(
+                Error::config(format!("connector {} is gone", connector.name))
+                    .code("TL0506")
+                    .remedy("create it again"),
+            ),
+        };
+        drop(gate);
+        let revision = connector.nudge();
+        self.shared.settled(connector, revision).await?;
+        outcome
     }
 
     /// Makes a source read these tables again, keeping its place in the stream. Without tables it reads all again and
@@ -80,10 +142,10 @@ impl Worker {
     /// # Errors
     /// There is no such connector, or it has not read such a table.
     pub async fn resnapshot(&self, connector: &str, tables: &[String]) -> Result<()> {
-        let _changing = self.shared.changing.lock().await;
         self.open_for_changes()?;
-        let running = self.connector(connector)?;
-        if running.spec.kind != ConnectorKind::Source {
+        let entry = self.connector(connector)?;
+        let kind = entry.stored().map(|stored| stored.spec.kind);
+        if kind != Some(ConnectorKind::Source) {
             return Err(
                 Error::config(format!("{connector} is a sink and reads no tables"))
                     .code("TL0514")
@@ -113,35 +175,42 @@ impl Worker {
             .into_iter()
             .filter(|(table, _)| tables.is_empty() || tables.contains(table));
         entries.extend(wanted.map(|(_, partition)| (partition, Some(again()))));
-        self.start_again(running, async || {
+        self.between(&entry, async |_| {
             self.alter_stored(connector, entries).await
         })
         .await
     }
 
-    async fn alter(
-        &self,
-        running: &Running,
-        entries: Vec<OffsetEntry>,
-        sink_entries: Vec<(TopicPartition, Option<u64>)>,
-    ) -> Result<()> {
+    /// Changes the offsets of a connector whose tasks have ended.
+    async fn alter(&self, spec: &ConnectorSpec, entries: Vec<OffsetEntry>) -> Result<bool> {
+        let moves = match spec.kind {
+            ConnectorKind::Source => Vec::new(),
+            ConnectorKind::Sink => entries
+                .iter()
+                .map(|entry| self.group_move(entry))
+                .collect::<Result<Vec<_>>>()?,
+        };
         let pairs: Vec<(Position, Option<Position>)> = entries
             .into_iter()
             .map(|entry| (entry.partition, entry.offset))
             .collect();
-        let name = &running.spec.name;
-        match &running.resolved.plugin {
+        let plan = Plan::of(&self.shared, spec)?;
+        let resolved = &plan.resolved;
+        match &resolved.plugin {
             Plugin::Source(plugin) => {
-                plugin
-                    .alter_offsets(&running.resolved.config, &pairs)
-                    .await?;
-                self.alter_stored(name, pairs).await
+                let theirs = plugin.alter_offsets(&resolved.config, &pairs).await?;
+                self.alter_stored(&spec.name, pairs).await?;
+                Ok(theirs)
             }
             // The target first: were the group's position changed alone, the target's would still be the truth (I4).
             Plugin::Sink(plugin) => {
-                let config = running.identified(&self.shared.log.cluster_id());
-                plugin.alter_offsets(&config, &pairs).await?;
-                self.move_group(name, sink_entries).await
+                let config = resolved.identified(&spec.name, &self.shared.log.cluster_id());
+                let theirs = match pairs.as_slice() {
+                    [] => false,
+                    pairs => plugin.alter_offsets(&config, pairs).await?,
+                };
+                self.move_group(&spec.name, plan.count(), moves).await?;
+                Ok(theirs)
             }
         }
     }
@@ -160,38 +229,55 @@ impl Worker {
         offsets.alter(connector, pairs).await
     }
 
+    /// A sink's entry as a position of its group, which is without one yet.
+    fn group_move(&self, entry: &OffsetEntry) -> Result<GroupPosition> {
+        let (at, next) = sink_entry(entry)?;
+        let topic = self.shared.log.topic(&at.topic);
+        let partitions = topic.as_ref().map_or(0, |topic| topic.partitions.len());
+        let exists = usize::try_from(at.partition).is_ok_and(|partition| partition < partitions);
+        let topic = topic.filter(|_| exists).ok_or_else(|| {
+            Error::config(format!(
+                "Failed to alter consumer group offsets: there is no partition {}/{}",
+                at.topic, at.partition
+            ))
+            .code("TL0511")
+            .remedy("`tapline topics` lists what exists")
+        })?;
+        Ok(GroupPosition {
+            group: "".into(),
+            topic_id: topic.id,
+            partition: at.partition,
+            next: next.unwrap_or(GroupPosition::UNSET),
+        })
+    }
+
     async fn move_group(
         &self,
         connector: &str,
-        entries: Vec<(TopicPartition, Option<u64>)>,
+        tasks: u32,
+        mut positions: Vec<GroupPosition>,
     ) -> Result<()> {
         let group: Arc<str> = sink::group(connector).into();
-        let mut positions = Vec::new();
-        for (at, next) in entries {
-            let Some(topic) = self.shared.log.topic(&at.topic) else {
-                continue;
-            };
-            let ends = usize::try_from(at.partition)
-                .ok()
-                .and_then(|partition| topic.partitions.get(partition));
-            let Some(ends) = ends else { continue };
-            positions.push(GroupPosition {
-                group: Arc::clone(&group),
-                topic_id: topic.id,
-                partition: at.partition,
-                // A group position cannot be unset; the log's start means the same.
-                next: next.unwrap_or(ends.log_start),
-            });
+        for position in &mut positions {
+            position.group = Arc::clone(&group);
+        }
+        // I10: what dropped tasks have enqueued is decided first. A connector that had more tasks than now has ended
+        // them when it was given less.
+        for task in 1..tasks {
+            let _fenced = self
+                .shared
+                .log
+                .writer(&sink::owner(connector, task))
+                .await?;
+        }
+        let mut writer = self.shared.log.writer(&sink::owner(connector, 0)).await?;
+        if positions.is_empty() {
+            return Ok(());
         }
         let commit = Commit {
             appends: Vec::new(),
             positions,
         };
-        let mut writer = self
-            .shared
-            .log
-            .writer(&format!("sink-{connector}-0"))
-            .await?;
         writer.commit(commit).await.map(drop)
     }
 
@@ -212,16 +298,17 @@ impl Worker {
             .collect()
     }
 
-    async fn held(&self, running: &Running) -> Result<Vec<(TopicPartition, u64)>> {
-        let Plugin::Sink(plugin) = &running.resolved.plugin else {
+    async fn held(&self, spec: &ConnectorSpec) -> Result<Vec<(TopicPartition, u64)>> {
+        let plan = Plan::of(&self.shared, spec)?;
+        let Plugin::Sink(plugin) = &plan.resolved.plugin else {
             return Ok(Vec::new());
         };
         let context = SinkContext {
             cluster_id: self.shared.log.cluster_id(),
-            connector: running.spec.name.as_str().into(),
+            connector: spec.name.as_str().into(),
             task: 0,
         };
-        plugin.positions(&running.resolved.config, &context).await
+        plugin.positions(&plan.resolved.config, &context).await
     }
 }
 

@@ -1,6 +1,6 @@
-//! One connector with its tasks.
+//! A connector's tasks: started together, stopped together, restarted one by one.
 
-use super::{ConnectorKind, ConnectorSpec, ConnectorStatus, Refusal, Shared};
+use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Shared};
 use crate::{
     plugins::{Plugin, Resolved, keys},
     policy::Backoff,
@@ -8,119 +8,194 @@ use crate::{
     source::SourceTask,
     task::{Monitor, State, keep_trying},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use parking_lot::RwLock;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Config, Error, Issue, Result};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// A connector and its tasks, which go on until `stop`.
-pub(super) struct Running {
-    pub(super) spec: ConnectorSpec,
-    pub(super) resolved: Resolved,
-    pub(super) tasks: Vec<Arc<Monitor>>,
-    pub(super) stop: CancellationToken,
+/// A task that was dropped ends at its next wait; one that never waits is left to itself after this.
+const DROP_WAIT: Duration = Duration::from_secs(1);
+
+/// The tasks of a connector, with the settings that they were started with.
+pub(crate) struct Running {
+    pub(crate) spec: ConnectorSpec,
+    pub(crate) plan: Plan,
+    tasks: RwLock<Vec<Arc<Task>>>,
+}
+
+/// A connector's settings, checked and parted into tasks. May hold secrets: hence no `Debug`.
+pub(crate) struct Plan {
+    pub(crate) resolved: Resolved,
+    /// The settings of each task.
+    pub(crate) configs: Vec<BTreeMap<String, String>>,
+}
+
+/// One task and how to end it.
+struct Task {
+    monitor: Arc<Monitor>,
+    stop: CancellationToken,
     running: tokio::sync::Mutex<JoinSet<()>>,
 }
 
-impl Running {
-    /// Starts the tasks of a connector that was checked.
-    pub(super) fn start(shared: &Shared, spec: ConnectorSpec, resolved: Resolved) -> Result<Self> {
-        let stop = CancellationToken::new();
-        let mut running = JoinSet::new();
-        let mut tasks = Vec::new();
+impl Plan {
+    /// Checks settings, placeholders filled in, and parts them into tasks, never more than `tasks.max`.
+    pub(crate) fn of(shared: &Shared, spec: &ConnectorSpec) -> Result<Self> {
+        let resolved = check(shared, spec).map_err(|refusals| {
+            let text = ApplyError::Refused(refusals).to_string();
+            Error::config(format!("cannot start connector {}: {text}", spec.name))
+                .code("TL0110")
+                .remedy("correct its settings and apply them again")
+        })?;
         let tasks_max = resolved.framework.get(&keys::TASKS_MAX)?;
-        let configs = task_configs(&resolved, tasks_max)?;
-        let count = u32::try_from(configs.len()).unwrap_or(u32::MAX);
-        let name: Arc<str> = spec.name.as_str().into();
-        for (task, config) in (0..count).zip(configs) {
-            let metrics = shared.metrics.task(&spec.name, task);
-            let monitor = Monitor::new(Arc::clone(&name), task, metrics);
-            tasks.push(Arc::clone(&monitor));
-            let config = Config::new(config);
-            spawn(
-                shared,
-                &resolved,
-                (config, count),
-                (monitor, stop.clone()),
-                &mut running,
-            )?;
+        let configs = match &resolved.plugin {
+            Plugin::Source(source) => source.task_configs(&resolved.config, tasks_max),
+            Plugin::Sink(sink) => sink.task_configs(&resolved.config, tasks_max),
+        };
+        let count = configs.len();
+        if u32::try_from(count).is_ok_and(|count| count <= tasks_max) {
+            return Ok(Self { resolved, configs });
         }
+        let name = &spec.name;
+        Err(Error::config(format!(
+            "The connector {name} has generated {count} tasks, which is greater than {tasks_max}"
+        ))
+        .code("TL0110")
+        .remedy("raise tasks.max"))
+    }
+
+    /// Whether tasks of either would do the same.
+    pub(crate) fn equals(&self, other: &Self) -> bool {
+        self.resolved.class == other.resolved.class
+            && self.resolved.config == other.resolved.config
+            && self.resolved.framework == other.resolved.framework
+            && self.configs == other.configs
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.configs.len()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Running {
+    /// Starts every task.
+    pub(crate) fn start(
+        shared: &Shared,
+        spec: ConnectorSpec,
+        plan: Plan,
+        paused: bool,
+    ) -> Result<Self> {
+        let tasks = (0..plan.count())
+            .map(|task| Task::start(shared, &spec.name, &plan, task, paused))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             spec,
-            resolved,
-            tasks,
-            stop,
-            running: tokio::sync::Mutex::new(running),
+            plan,
+            tasks: RwLock::new(tasks),
         })
     }
 
-    /// Waits for the tasks after `stop`, drops those that are not done by then, and names them.
-    pub(super) async fn end(&self, by: Instant) -> Vec<String> {
-        let mut running = self.running.lock().await;
-        while let Ok(Some(_)) = tokio::time::timeout_at(by, running.join_next()).await {}
-        if running.is_empty() {
-            return Vec::new();
+    /// Ends one task and starts it again; one that does not exist is passed over.
+    pub(crate) async fn restart(
+        &self,
+        shared: &Shared,
+        task: u32,
+        paused: bool,
+        by: Instant,
+    ) -> Result<()> {
+        let at = usize::try_from(task).unwrap_or(usize::MAX);
+        let Some(old) = self.tasks.read().get(at).cloned() else {
+            return Ok(());
+        };
+        old.stop.cancel();
+        old.end(by).await;
+        let new = Task::start(shared, &self.spec.name, &self.plan, task, paused)?;
+        if let Some(slot) = self.tasks.write().get_mut(at) {
+            *slot = new;
         }
-        // I5: dropping them is no success, and I10: their writers are fenced by whoever comes next.
-        running.shutdown().await;
-        let unfinished =
-            |task: &&Arc<Monitor>| !matches!(task.state(), State::Stopped | State::Failed);
-        let dropped = self.tasks.iter().filter(unfinished);
-        dropped
-            .map(|task| format!("{}-{}", task.connector, task.task))
-            .collect()
+        Ok(())
     }
 
-    /// The connector's settings with what identifies it: positions that a target holds are kept under both.
-    pub(super) fn identified(&self, cluster_id: &str) -> Config {
-        let mut settings = self.resolved.config.settings().clone();
-        settings.insert(keys::NAME.name().to_owned(), self.spec.name.clone());
+    /// Asks every task to stop.
+    pub(crate) fn stop(&self) {
+        self.tasks.read().iter().for_each(|task| task.stop.cancel());
+    }
+
+    /// Waits for the tasks after [`Running::stop`], drops those that are not done by then, and names them.
+    pub(crate) async fn end(&self, by: Instant) -> Vec<String> {
+        let tasks: Vec<Arc<Task>> = self.tasks.read().clone();
+        let mut dropped = Vec::new();
+        for task in tasks {
+            dropped.extend(task.end(by).await);
+        }
+        dropped
+    }
+
+    /// Every task's outside, in the order of their numbers.
+    pub(crate) fn monitors(&self) -> Vec<Arc<Monitor>> {
+        let tasks = self.tasks.read();
+        tasks.iter().map(|task| Arc::clone(&task.monitor)).collect()
+    }
+}
+
+impl Resolved {
+    /// The connector's settings with its name and the log's id.
+    pub(crate) fn identified(&self, name: &str, cluster_id: &str) -> Config {
+        let mut settings = self.config.settings().clone();
+        settings.insert(keys::NAME.name().to_owned(), name.to_owned());
         settings.insert(keys::CLUSTER_ID.to_owned(), cluster_id.to_owned());
         Config::new(settings)
     }
+}
 
-    /// The connector as it stands: as bad as its worst task.
-    pub(super) fn status(&self) -> ConnectorStatus {
-        let tasks: Vec<_> = self.tasks.iter().map(|task| task.status()).collect();
-        let worst = tasks.iter().max_by_key(|task| severity(task.state));
-        ConnectorStatus {
-            name: self.spec.name.clone(),
-            kind: self.spec.kind,
-            class: self.resolved.class.to_owned(),
-            state: worst.map_or(State::Running, |task| task.state),
-            since_ms: worst.map_or(0, |task| task.since_ms),
-            tasks,
-            origin: self.spec.origin.clone(),
+impl Task {
+    fn start(
+        shared: &Shared,
+        name: &str,
+        plan: &Plan,
+        task: u32,
+        paused: bool,
+    ) -> Result<Arc<Self>> {
+        let at = usize::try_from(task).unwrap_or(usize::MAX);
+        let config = plan.configs.get(at).cloned().unwrap_or_default();
+        let metrics = shared.metrics.task(name, task);
+        let monitor = Monitor::new(name.into(), task, metrics, paused);
+        let stop = CancellationToken::new();
+        let mut running = JoinSet::new();
+        spawn(
+            shared,
+            &plan.resolved,
+            (Config::new(config), plan.count()),
+            (Arc::clone(&monitor), stop.clone()),
+            &mut running,
+        )?;
+        Ok(Arc::new(Self {
+            monitor,
+            stop,
+            running: tokio::sync::Mutex::new(running),
+        }))
+    }
+
+    /// Waits until the task has ended, or drops it then and names it.
+    async fn end(&self, by: Instant) -> Option<String> {
+        let mut running = self.running.lock().await;
+        while let Ok(Some(_)) = tokio::time::timeout_at(by, running.join_next()).await {}
+        if running.is_empty() {
+            return None;
         }
+        // I5: dropping it is no success, and I10: its writers are fenced by whoever comes next.
+        if tokio::time::timeout(DROP_WAIT, running.shutdown())
+            .await
+            .is_err()
+        {
+            running.detach_all();
+        }
+        let ended = matches!(self.monitor.state(), State::Stopped | State::Failed);
+        let Monitor {
+            connector, task, ..
+        } = &*self.monitor;
+        (!ended).then(|| format!("{connector}-{task}"))
     }
-}
-
-fn severity(state: State) -> u8 {
-    match state {
-        State::Running => 0,
-        State::Paused => 1,
-        State::Unassigned => 2,
-        State::Stopped => 3,
-        State::Restarting => 4,
-        State::Failed => 5,
-    }
-}
-
-/// The settings of each task, never more than `tasks.max`.
-fn task_configs(resolved: &Resolved, tasks_max: u32) -> Result<Vec<BTreeMap<String, String>>> {
-    let configs = match &resolved.plugin {
-        Plugin::Source(source) => source.task_configs(&resolved.config, tasks_max),
-        Plugin::Sink(sink) => sink.task_configs(&resolved.config, tasks_max),
-    };
-    let count = configs.len();
-    if u32::try_from(count).is_ok_and(|count| count <= tasks_max) {
-        return Ok(configs);
-    }
-    Err(Error::config(format!(
-        "the connector has generated {count} tasks, which is greater than {tasks_max}"
-    ))
-    .code("TL0110")
-    .remedy("raise tasks.max"))
 }
 
 fn spawn(
@@ -165,7 +240,7 @@ fn spawn(
 }
 
 /// Checks a connector's settings, placeholders filled in.
-pub(super) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, Vec<Refusal>> {
+pub(crate) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, Vec<Refusal>> {
     let refuse = |issues: Vec<Issue>| -> Vec<Refusal> {
         let refusal = |issue| Refusal {
             connector: spec.name.clone(),

@@ -125,7 +125,9 @@ impl State {
                 (&known.group, known.topic_id, known.partition)
                     != (&position.group, position.topic_id, position.partition)
             });
-            self.groups.push(position);
+            if position.next != GroupPosition::UNSET {
+                self.groups.push(position);
+            }
         }
         Ok(bases)
     }

@@ -29,18 +29,12 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
 }
 
 /// Whether a text holds a password of its own, as `postgres://user:password@host` does.
-pub(crate) fn holds_password(text: &str) -> bool {
+fn holds_password(text: &str) -> bool {
     let after_scheme = text.split_once("://").map(|(_, rest)| rest);
     let user = after_scheme
         .and_then(|rest| rest.rsplit_once('@'))
         .map(|(user, _)| user);
     user.is_some_and(|user| user.contains(':')) || text.contains("password=")
-}
-
-/// Whether any of a text is written out, rather than named by a placeholder.
-pub(crate) fn is_literal(text: &str) -> bool {
-    let literal = |part: &Part<'_>| matches!(part, Part::Literal(_) | Part::Unclosed);
-    placeholder::parts(text).iter().any(literal)
 }
 
 /// Every stretch that is masked.
@@ -56,7 +50,9 @@ pub(crate) fn places(root: Option<&Node>, text: &str) -> Vec<Place> {
 fn collect(node: &Node, secret: bool, found: &mut Vec<Place>) {
     match &node.content {
         Content::Scalar(text) => {
-            if is_literal(text) && (secret || holds_password(text)) {
+            let literal = |part: &Part<'_>| matches!(part, Part::Literal(_) | Part::Unclosed);
+            let literal = placeholder::parts(text).iter().any(literal);
+            if literal && (secret || holds_password(text)) {
                 mask(node, found);
             }
         }

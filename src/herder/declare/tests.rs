@@ -4,6 +4,7 @@ use crate::{
     worker::{ConnectorKind, ConnectorSpec},
 };
 use std::collections::BTreeMap;
+use tapline_sdk::Definition;
 
 fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let own = |(key, text): &(&str, &str)| ((*key).to_owned(), (*text).to_owned());
@@ -23,6 +24,12 @@ fn sink(name: &str, pairs: &[(&str, &str)]) -> ConnectorSpec {
     }
 }
 
+fn definitions(class: &str) -> Vec<Definition> {
+    let mut plugins = Plugins::builtin().all().map(|plugin| plugin.info());
+    let info = plugins.find(|info| info.short == class);
+    info.map(|info| info.keys.to_vec()).unwrap_or_default()
+}
+
 fn store(specs: &[ConnectorSpec]) -> Stored {
     let properties = |spec: &ConnectorSpec| {
         let mut properties = spec.settings.clone();
@@ -39,7 +46,7 @@ fn planned(stored: &Stored, connectors: Vec<ConnectorSpec>, prune: bool) -> Vec<
         connectors,
         prune,
     };
-    plan(stored, &declared, Plugins::builtin())
+    plan(stored, &declared, &definitions)
 }
 
 fn actions(changes: &[Change]) -> Vec<(&str, Action)> {

@@ -5,17 +5,14 @@
 //! that no file owns. Every connector is either as it was or as it was declared, whenever this is cut off: declaring
 //! the same again finishes the rest.
 
-use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Worker, running};
+use super::{apply::complete, secrets, view::likely_kind};
 use crate::{
-    config::document::secrets,
-    plugins::{Plugins, keys},
+    plugins::keys,
+    worker::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Worker, check},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tapline_sdk::{Issue, Kind, Result};
-
-/// What stands for a secret.
-const MASK: &str = "********";
+use tapline_sdk::{Definition, Issue};
 
 /// Connectors as stored: name → settings, `name` and `connector.class` among them.
 type Stored = BTreeMap<String, BTreeMap<String, String>>;
@@ -84,14 +81,16 @@ impl Worker {
     pub fn plan(&self, declared: &Declaration) -> Result<Vec<Change>, ApplyError> {
         let mut refusals: Vec<Refusal> = Vec::new();
         for spec in &declared.connectors {
-            refusals.extend(running::check(&self.shared, spec).err().unwrap_or_default());
+            refusals.extend(check(&self.shared, spec).err().unwrap_or_default());
         }
         if !refusals.is_empty() {
             return Err(ApplyError::Refused(refusals));
         }
         let stored = self.shared.configs.all().into_iter();
         let stored: Stored = stored.map(|(name, one)| (name, one.properties)).collect();
-        Ok(plan(&stored, declared, &self.shared.settings.plugins))
+        Ok(plan(&stored, declared, &|class| {
+            self.shared.definitions(class)
+        }))
     }
 
     /// Makes it so, and returns what was done. All connectors are checked before the first is touched. Deletions come
@@ -103,31 +102,29 @@ impl Worker {
         let changes = self.plan(&declared)?;
         let of = |action: Action| changes.iter().filter(move |change| change.action == action);
         for change in of(Action::Delete) {
-            self.forget(&change.connector).await?;
+            self.delete(&change.connector).await?;
         }
+        // What is as declared goes on undisturbed.
         let unchanged: BTreeSet<&str> = of(Action::Unchanged)
             .map(|change| change.connector.as_str())
             .collect();
-        // What is as declared goes on undisturbed; what is only stored is started.
-        let wanted = declared.connectors.into_iter().filter(|spec| {
-            !unchanged.contains(spec.name.as_str()) || self.connector(&spec.name).is_err()
-        });
-        self.apply(wanted.collect()).await?;
-        Ok(changes)
-    }
-
-    /// Deletes a connector, also one that is stored and was not started.
-    async fn forget(&self, connector: &str) -> Result<()> {
-        if self.connector(connector).is_ok() {
-            return self.delete(connector).await;
+        let mut stored = Vec::new();
+        for spec in declared.connectors {
+            if !unchanged.contains(spec.name.as_str()) {
+                stored.push(self.put(complete(spec)).await?);
+            }
         }
-        self.shared.configs.remove(connector).await?;
-        tracing::info!(connector, "connector deleted");
-        Ok(())
+        for (connector, revision) in stored {
+            self.shared.settled(&connector, revision).await?;
+        }
+        Ok(changes)
     }
 }
 
-fn plan(stored: &Stored, declared: &Declaration, plugins: &Plugins) -> Vec<Change> {
+/// The keys that a class declares, for masking.
+type Definitions<'a> = &'a dyn Fn(&str) -> Vec<Definition>;
+
+fn plan(stored: &Stored, declared: &Declaration, definitions: Definitions<'_>) -> Vec<Change> {
     let wanted: BTreeSet<&str> = declared.connectors.iter().map(|s| &*s.name).collect();
     let mut gone: Vec<Change> = Vec::new();
     for (name, settings) in stored {
@@ -140,7 +137,7 @@ fn plan(stored: &Stored, declared: &Declaration, plugins: &Plugins) -> Vec<Chang
     let mut changes: Vec<Change> = declared
         .connectors
         .iter()
-        .map(|spec| compare(spec, stored.get(&spec.name), plugins))
+        .map(|spec| compare(spec, stored.get(&spec.name), definitions))
         .collect();
     pair(&mut changes, &gone);
     changes.append(&mut gone);
@@ -150,24 +147,28 @@ fn plan(stored: &Stored, declared: &Declaration, plugins: &Plugins) -> Vec<Chang
 fn compare(
     spec: &ConnectorSpec,
     stored: Option<&BTreeMap<String, String>>,
-    plugins: &Plugins,
+    definitions: Definitions<'_>,
 ) -> Change {
     let mut keys = Vec::new();
     if let Some(stored) = stored {
+        let definitions = definitions(&spec.class);
         let mut new = spec.settings.clone();
         new.insert(keys::CLASS.name().to_owned(), spec.class.clone());
         new.insert(keys::NAME.name().to_owned(), spec.name.clone());
+        // I9: only masked values leave this function.
+        let (old_shown, new_shown) = (
+            secrets::masked(&definitions, stored),
+            secrets::masked(&definitions, &new),
+        );
         let names: BTreeSet<&String> = stored.keys().chain(new.keys()).collect();
         for key in names {
-            let (old, new) = (stored.get(key), new.get(key));
-            if old == new {
+            if stored.get(key) == new.get(key) {
                 continue;
             }
-            let shown = |text: Option<&String>| text.map(|text| shown(plugins, spec, key, text));
             keys.push(KeyChange {
                 key: key.clone(),
-                old: shown(old),
-                new: shown(new),
+                old: old_shown.get(key).cloned(),
+                new: new_shown.get(key).cloned(),
             });
         }
     }
@@ -188,21 +189,10 @@ fn compare(
 }
 
 fn vanished(name: &str, owner: &str, settings: &BTreeMap<String, String>, prune: bool) -> Change {
-    // Every sink names its topics one way or another, and no source does.
-    let reads = [
-        &keys::TOPICS_LIST.name(),
-        &keys::TOPICS_REGEX.name(),
-        &keys::TOPICS_OF.name(),
-    ];
-    let sink = reads.iter().any(|key| settings.contains_key(**key));
     Change {
         connector: name.to_owned(),
         pipeline: owner.to_owned(),
-        kind: if sink {
-            ConnectorKind::Sink
-        } else {
-            ConnectorKind::Source
-        },
+        kind: likely_kind(settings),
         class: settings
             .get(keys::CLASS.name())
             .cloned()
@@ -223,20 +213,6 @@ fn pair(changes: &mut [Change], gone: &[Change]) {
         if let Some(at) = free.iter().position(same) {
             change.renamed_from = Some(free.swap_remove(at).connector.clone());
         }
-    }
-}
-
-/// A value as people may see it (I9): masked if its key is secret by type or name, or if it holds a password itself.
-fn shown(plugins: &Plugins, spec: &ConnectorSpec, key: &str, text: &str) -> String {
-    let typed = plugins.find(spec.kind, &spec.class).is_ok_and(|found| {
-        let mut keys = found.plugin.info().keys.iter();
-        keys.any(|definition| definition.covers(key) && definition.kind == Kind::Password)
-    });
-    let secret = typed || secrets::is_secret_key(key) || secrets::holds_password(text);
-    if secret && secrets::is_literal(text) {
-        MASK.to_owned()
-    } else {
-        text.to_owned()
     }
 }
 

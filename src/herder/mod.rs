@@ -1,0 +1,31 @@
+//! The herder: from what connectors are to be to what they are.
+//!
+//! Owns what is stored of connectors (settings and target states in `connect-configs`), one supervisor for each, which
+//! brings its tasks to that state, and what is told about both. Supervisors are independent: one whose connector hangs
+//! holds up nobody else. Moves no record; what a task does is [`crate::source`]'s and [`crate::sink`]'s affair.
+//!
+//! ```text
+//! REST, pipeline file ──check, store──▶ connect-configs
+//!                          │ then                      a level, not a queue: the latest wins,
+//!                          ▼                           restarts asked for meanwhile coalesce
+//!                       wanted ──supervisor──▶ running tasks ──every second──▶ connect-status
+//! ```
+//!
+//! What is wanted is durable before a supervisor sees it, so that a killed worker comes back to it.
+
+mod apply;
+mod change;
+mod connector;
+mod declare;
+mod publish;
+mod reconcile;
+mod restart;
+mod secrets;
+mod view;
+
+pub use change::Refused;
+pub use declare::{Action, Change, Declaration, KeyChange};
+pub use view::ConnectorInfo;
+
+pub(crate) use connector::{Connector, Stored};
+pub(crate) use reconcile::{halt, oversee};

@@ -1,0 +1,128 @@
+//! Bodies as Kafka Connect binds them: scalars become texts, anything else is refused with its words.
+//!
+//! Where the original answers 500 with a stack's text, these are 400 with the part that says what is wrong.
+
+use super::failure::Failure;
+use crate::state::TargetState;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Far more than any connector has, so that a body of a million empty keys costs nobody anything.
+const KEYS_MAX: usize = 4_096;
+
+/// A map of settings; `None` where JSON has null.
+pub(super) type Settings = BTreeMap<String, Option<String>>;
+
+/// `POST /connectors`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Create {
+    pub(super) name: String,
+    pub(super) config: Settings,
+    pub(super) target: TargetState,
+}
+
+/// A body that is a JSON object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+    if body.is_empty() {
+        return Err(Failure::bad_request(
+            "the request has no body: send a JSON object",
+        ));
+    }
+    let body = serde_json::from_slice(body)
+        .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
+    match body {
+        Value::Object(fields) => Ok(fields),
+        other => Err(mismatch("an object", &other, "the body")),
+    }
+}
+
+/// The fields that a body may have, and no others.
+pub(super) fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), Failure> {
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::bad_request(format!(
+            "Unrecognized field \"{unknown}\", not marked as ignorable (known properties: \"{}\")",
+            known.join("\", \"")
+        ))),
+    }
+}
+
+/// A flat map of settings.
+pub(super) fn settings(fields: Map<String, Value>) -> Result<Settings, Failure> {
+    if fields.len() > KEYS_MAX {
+        let message = format!("a connector has at most {KEYS_MAX} settings");
+        return Err(Failure::bad_request(message));
+    }
+    let text = |(key, value): (String, Value)| {
+        let value = scalar(&value, &key)?;
+        Ok((key, value))
+    };
+    fields.into_iter().map(text).collect()
+}
+
+/// What creates a connector.
+pub(super) fn create(body: &[u8]) -> Result<Create, Failure> {
+    let mut fields = object(body)?;
+    only(&fields, &["config", "name", "initial_state"])?;
+    let name = fields.get("name").map(|name| scalar(name, "name"));
+    let name = name.transpose()?.flatten().unwrap_or_default();
+    let config = match fields.remove("config") {
+        Some(Value::Object(config)) => settings(config)?,
+        None | Some(Value::Null) => {
+            let message = "the request has no config: send {\"name\": …, \"config\": {…}}";
+            return Err(Failure::bad_request(message));
+        }
+        Some(other) => return Err(mismatch("an object", &other, "config")),
+    };
+    let target = match fields.get("initial_state") {
+        None | Some(Value::Null) => TargetState::Started,
+        Some(state) => initial_state(&scalar(state, "initial_state")?.unwrap_or_default())?,
+    };
+    Ok(Create {
+        name: trimmed(&name).to_owned(),
+        config,
+        target,
+    })
+}
+
+/// Names lose blanks and control characters at either end, as there.
+pub(super) fn trimmed(name: &str) -> &str {
+    name.trim_matches(|letter: char| letter <= ' ')
+}
+
+fn initial_state(state: &str) -> Result<TargetState, Failure> {
+    match state.to_ascii_uppercase().as_str() {
+        "RUNNING" => Ok(TargetState::Started),
+        "PAUSED" => Ok(TargetState::Paused),
+        "STOPPED" => Ok(TargetState::Stopped),
+        _ => Err(Failure::bad_request(format!(
+            "Cannot construct instance of InitialState: \"{state}\" is none of RUNNING, PAUSED, STOPPED"
+        ))),
+    }
+}
+
+/// A scalar as text.
+fn scalar(value: &Value, place: &str) -> Result<Option<String>, Failure> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Bool(value) => Ok(Some(value.to_string())),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Array(_) | Value::Object(_) => Err(mismatch("a text", value, place)),
+    }
+}
+
+/// Names kinds only: the value itself may be a secret.
+fn mismatch(wanted: &str, found: &Value, place: &str) -> Failure {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "Boolean value",
+        Value::Number(_) => "Number value",
+        Value::String(_) => "String value",
+        Value::Array(_) => "Array value",
+        Value::Object(_) => "Object value",
+    };
+    Failure::bad_request(format!(
+        "Cannot deserialize value of {place}: {found} is not {wanted}"
+    ))
+}
