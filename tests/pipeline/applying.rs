@@ -76,6 +76,16 @@ impl Bench {
         all
     }
 
+    /// A PUT below `/connectors`, which has to succeed.
+    async fn put(&self, path: &str, body: &Value) {
+        let address = fs::read_to_string(self.worker.data().join("rest.address"));
+        let address = address.expect("the worker tells its address");
+        let url = format!("http://{}/connectors/{path}", address.trim());
+        let answer = reqwest::Client::new().put(url).json(body).send().await;
+        let status = answer.expect("the worker answers").status();
+        assert!(status.is_success(), "{path}: {status}");
+    }
+
     fn starts(&self) -> usize {
         self.worker.log().matches("connector started").count()
     }
@@ -291,4 +301,38 @@ async fn a_worker_killed_on_the_way_ends_as_declared_after_the_next_apply() {
             "round {round}, cut {cut:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn states_stay_and_what_rest_made_is_taken_over_or_given_up() {
+    let bench = Bench::start().await;
+    let mut config = serde_json::json!({
+        "connector.class": "sql",
+        "topics": "t",
+        "connection.url": "postgres://u@127.0.0.1:1/d",
+    });
+    bench.put("shop.a/config", &config).await;
+    bench.put("shop.b/config", &config).await;
+    bench.write("shop.yaml", &sink("a", ""));
+    // Nobody's connectors are never deleted, whatever they are called.
+    let planned = bench.expect(2, &["plan", "shop.yaml", "--prune"]);
+    assert_eq!(
+        planned,
+        "~ shop.a  change\n    tapline.pipeline: shop (new)\n1 to change\n"
+    );
+    bench.expect(0, &["apply", "shop.yaml"]);
+    bench.put("shop.a/pause", &Value::Null).await;
+    bench.write("shop.yaml", &sink("a", ", errors.retry.delay.max.ms: 2s"));
+    bench.expect(0, &["apply", "shop.yaml"]);
+    crate::support::wait::until("the changed connector is still paused", async || {
+        let status = bench.worker.get("/connectors/shop.a/status").await?;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        (status["connector"]["state"] == "PAUSED").then_some(())
+    })
+    .await;
+    config["tasks.max"] = "1".into();
+    bench.put("shop.a/config", &config).await;
+    bench.write("shop.yaml", "");
+    bench.expect(0, &["apply", "shop.yaml", "--prune"]);
+    assert_eq!(bench.names().await, ["own.kept", "shop.a", "shop.b"]);
 }
