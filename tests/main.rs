@@ -14,6 +14,7 @@ mod broker;
 mod crash;
 mod kafka;
 mod pipeline;
+mod rest;
 mod runtime;
 mod support;
 mod tidy;

@@ -1,6 +1,6 @@
 //! The runtime between scripted connectors: what it promises them, under faults.
 
 mod end_to_end;
-mod memory;
-mod script;
+pub mod memory;
+pub mod script;
 mod tasks;

@@ -33,6 +33,8 @@ pub struct Script {
     pub trouble: Mutex<Option<(u64, Trouble)>>,
     /// Numbers after which a barrier goes to all partitions.
     pub barriers: Mutex<Vec<u64>>,
+    /// How many task configs a sink makes: 0 is one, the maximum as many as `tasks.max` allows.
+    pub tasks: AtomicU64,
     /// The source sees the stop and stays.
     pub deaf: AtomicBool,
     /// Committed levels that the source has seen.
@@ -72,7 +74,8 @@ pub enum Act {
 /// A target's rows and positions.
 #[derive(Default)]
 pub struct Target {
-    pub generation: u64,
+    /// How often it was opened, by task: each fences its predecessor of the same number.
+    pub generations: BTreeMap<u32, u64>,
     /// Numbers in the order of arrival, −1 for a barrier.
     pub rows: Vec<i64>,
     pub topics: Vec<String>,
@@ -120,6 +123,7 @@ pub struct Count(Arc<Script>);
 /// Keeps rows.
 pub struct Keep {
     script: Arc<Script>,
+    task: u32,
     generation: u64,
 }
 
@@ -141,8 +145,13 @@ macro_rules! connector {
             async fn probe(_: &Config) -> Vec<Issue> {
                 Vec::new()
             }
-            fn task_configs(config: &Config, _: u32) -> Vec<BTreeMap<String, String>> {
-                vec![config.settings().clone()]
+            fn task_configs(config: &Config, tasks_max: u32) -> Vec<BTreeMap<String, String>> {
+                let wanted = script(config).map_or(0, |script| script.tasks.load(Ordering::SeqCst));
+                let count = match wanted {
+                    u64::MAX => tasks_max as usize,
+                    wanted => wanted.max(1) as usize,
+                };
+                vec![config.settings().clone(); count]
             }
             async fn connect(config: Config) -> Result<Self> {
                 script(&config).map($make)
@@ -159,6 +168,7 @@ macro_rules! connector {
 connector!(Count, "count", Count);
 connector!(Keep, "keep", |script| Keep {
     script,
+    task: 0,
     generation: 0
 });
 
@@ -275,19 +285,24 @@ fn rows(script: &Script, range: std::ops::Range<u64>) -> Rows {
 impl Sink for Keep {
     async fn positions(config: &Config, _: &SinkContext) -> Result<Vec<(TopicPartition, u64)>> {
         let script = script(config)?;
+        if !script.holds.load(Ordering::SeqCst) {
+            return Ok(Vec::new());
+        }
         let target = script.target.lock();
         Ok(target.positions.clone().into_iter().collect())
     }
 
     async fn open(
         &mut self,
-        _: &SinkContext,
+        context: &SinkContext,
         assigned: &[Assignment],
         _: &[Option<u64>],
     ) -> Result<Vec<Option<u64>>> {
         let mut target = self.script.target.lock();
-        target.generation += 1;
-        self.generation = target.generation;
+        let generation = target.generations.entry(context.task).or_default();
+        *generation += 1;
+        self.task = context.task;
+        self.generation = *generation;
         if !self.script.holds.load(Ordering::SeqCst) {
             return Ok(vec![None; assigned.len()]);
         }
@@ -319,7 +334,7 @@ impl Sink for Keep {
             Some(Act::FailAfterWrite) | None => {}
         }
         let mut target = self.script.target.lock();
-        if target.generation != self.generation {
+        if target.generations.get(&self.task) != Some(&self.generation) {
             return Err(Error::fatal("fenced by a successor"));
         }
         target.rows.extend(numbers);

@@ -505,8 +505,11 @@ async fn offsets_are_shown_set_and_reset_from_outside() {
         .await
         .expect("reset");
     arrived(&script, 23).await;
-    let shown = worker.offsets("out").await.expect("shown");
-    assert_eq!(shown, [entry(Some(10))]);
+    until("the position is stored", || async {
+        let shown = worker.offsets("out").await.expect("shown");
+        (shown == [entry(Some(10))]).then_some(())
+    })
+    .await;
     let outside = worker.set_offsets("out", vec![entry(Some(11))]).await;
     assert!(outside.is_ok(), "{outside:?}");
     let failed = bench.state("out", State::Failed).await;

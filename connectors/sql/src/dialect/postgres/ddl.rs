@@ -20,6 +20,11 @@ use std::sync::Arc;
 use tapline_sdk::Schema;
 use types::TypeText;
 
+/// Tasks that start together all find that something is missing. `IF NOT EXISTS` alone lets both make it and fails one
+/// with a unique violation of the catalogue; under this lock, which ends with the statement's transaction, the second
+/// finds it. The number is any that nobody else is likely to use: "tapline" in ASCII.
+pub(super) const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(32758232781516389)";
+
 /// A column that records have.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -104,7 +109,10 @@ async fn make_schema(session: &mut Session, schema: &str) -> Result<(), Failed> 
             .await
             .map_err(|error| super::error::Doing::new("look up schema", schema).failed(error))?;
     if !exists {
-        let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
+        let sql = format!(
+            "{ONE_AT_A_TIME}; CREATE SCHEMA IF NOT EXISTS {}",
+            quoted(schema)
+        );
         session.run("create a schema in", &sql).await?;
     }
     Ok(())

@@ -335,10 +335,11 @@ async fn create_table(session: &mut Session, table: &TableName) -> Result<(), Fa
     }
     ddl::ensure_schema(session, &table.schema).await?;
     let sql = format!(
-        "CREATE TABLE IF NOT EXISTS {} (cluster_id text NOT NULL, connector text NOT NULL, topic text NOT NULL, \
+        "{}; CREATE TABLE IF NOT EXISTS {} (cluster_id text NOT NULL, connector text NOT NULL, topic text NOT NULL, \
          topic_id uuid NOT NULL, partition int8 NOT NULL, position int8, generation int8 NOT NULL, \
          updated_at timestamptz NOT NULL DEFAULT now(), \
          PRIMARY KEY (cluster_id, connector, topic_id, partition))",
+        ddl::ONE_AT_A_TIME,
         table.quoted()
     );
     session.run("create the positions table in", &sql).await
