@@ -14,6 +14,19 @@ pub(super) fn of_error(error: &Error) -> String {
     )
 }
 
+/// What keeps a connector from having tasks.
+pub(super) fn of_connector(connector: &ConnectorStatus) -> Option<String> {
+    let ErrorReport {
+        code,
+        message,
+        remedy,
+        ..
+    } = connector.own.error.as_ref()?;
+    let message = format!("{message}: the connector is FAILED");
+    let place = place(connector);
+    Some(render("error", *code, &message, &place, remedy.as_deref()))
+}
+
 /// What keeps a task from running: an error if it stays so, a warning if it is tried again.
 pub(super) fn of_task(connector: &ConnectorStatus, task: &TaskStatus) -> Option<String> {
     let ErrorReport {

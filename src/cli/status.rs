@@ -35,6 +35,8 @@ pub(super) struct Connector {
     pub(super) state: String,
     since_ms: i64,
     #[serde(default)]
+    own: Own,
+    #[serde(default)]
     pub(super) tasks: Vec<Task>,
     pub(super) origin: Option<Place>,
 }
@@ -44,6 +46,12 @@ pub(super) struct Connector {
 pub(super) struct Place {
     pub(super) file: String,
     pub(super) line: u32,
+}
+
+/// The connector without its tasks.
+#[derive(Default, Deserialize)]
+struct Own {
+    error: Option<Cause>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +138,12 @@ impl Connector {
         self.tasks.iter().map(through).sum()
     }
 
+    /// What is wrong: with the connector itself, then with its tasks.
+    fn causes(&self) -> impl Iterator<Item = &Cause> {
+        let tasks = self.tasks.iter().filter_map(|task| task.error.as_ref());
+        self.own.error.iter().chain(tasks)
+    }
+
     fn line(&self, rate: u64, width: usize) -> String {
         let Self { name, state, .. } = self;
         let running = self
@@ -156,7 +170,7 @@ impl Connector {
         if held > 0 {
             line.push_str(&format!("  WAL {}", figures::bytes(held)));
         }
-        for cause in self.tasks.iter().filter_map(|task| task.error.as_ref()) {
+        for cause in self.causes() {
             let code = cause.code.as_ref().map(|code| format!("[{code}] "));
             line.push_str(&format!("  {}{}", code.unwrap_or_default(), cause.message));
         }
@@ -175,6 +189,7 @@ impl Connector {
             "type": self.kind,
             "state": self.state,
             "since_ms": self.since_ms,
+            "error": self.own.error,
             "records_per_second": rate,
             "lag_records": self.lag_records(),
             "lag_seconds": self.lag_seconds(),
@@ -214,8 +229,7 @@ impl Connector {
     }
 
     fn remedies(&self) -> impl Iterator<Item = &str> {
-        let causes = self.tasks.iter().filter_map(|task| task.error.as_ref());
-        causes.filter_map(|cause| cause.remedy.as_deref())
+        self.causes().filter_map(|cause| cause.remedy.as_deref())
     }
 }
 

@@ -55,78 +55,72 @@ async fn a_created_connector_is_shown_as_it_was_submitted() {
     connect.stop().await;
 }
 
+/// Bodies of the wrong shape, each with words of the answer.
+fn malformed(good: &Value) -> Vec<(Value, &'static str)> {
+    vec![
+        (json!([]), "Cannot deserialize value"),
+        (json!({"name": "x"}), "no config"),
+        (
+            json!({"name": "x", "config": []}),
+            "Cannot deserialize value",
+        ),
+        (json!({"name": "x", "config": {"a": [1]}}), "Array value"),
+        (
+            json!({"name": "x", "config": good, "owner": 1}),
+            "Unrecognized field \"owner\"",
+        ),
+        (
+            json!({"name": "x", "config": good, "initial_state": 1}),
+            "Cannot construct instance",
+        ),
+    ]
+}
+
+/// Settings that do not hold, each with words of the answer.
+fn invalid(good: &Value) -> Vec<(Value, &'static str)> {
+    let of = |config: Value| json!({"name": "x", "config": config});
+    let differs = "Connector name configuration (y) doesn't match connector name in the URL (x)";
+    let unknown = "Failed to find any class that implements Connector and which name matches none";
+    let null = "Null value can not be supplied as the configuration value.";
+    vec![
+        (of(json!({})), "contains no connector type"),
+        (json!({"config": good}), "name may not be empty"),
+        (
+            json!({"name": "n".repeat(300), "config": good}),
+            "longer than 249",
+        ),
+        (
+            json!({"name": "a\nb", "config": good}),
+            "control characters",
+        ),
+        (
+            of(json!({"connector.class": "count", "script": "s", "name": "y"})),
+            differs,
+        ),
+        (of(json!({"connector.class": "none"})), unknown),
+        (
+            of(json!({"connector.class": "count", "scirpt": "s"})),
+            "contains the following 2 error(s):",
+        ),
+        (
+            of(json!({"connector.class": "count", "script": null})),
+            null,
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_name_what_is_wrong_and_change_nothing() {
     Script::new("config-bad");
     let connect = Connect::start().await;
     let good = json!({"connector.class": "count", "script": "config-bad"});
     let post = async |body: Value| connect.ask(Method::POST, "/connectors", Some(body)).await;
-    let long = "n".repeat(300);
-    for (body, code, words) in [
-        (json!([]), 400, "Cannot deserialize value"),
-        (json!({"name": "x"}), 400, "no config"),
-        (
-            json!({"name": "x", "config": {}}),
-            400,
-            "contains no connector type",
-        ),
-        (
-            json!({"name": "x", "config": []}),
-            400,
-            "Cannot deserialize value",
-        ),
-        (
-            json!({"name": "x", "config": {"a": [1]}}),
-            400,
-            "Array value",
-        ),
-        (
-            json!({"name": "x", "config": good, "owner": 1}),
-            400,
-            "Unrecognized field \"owner\"",
-        ),
-        (
-            json!({"name": "x", "config": good, "initial_state": 1}),
-            400,
-            "Cannot construct instance",
-        ),
-        (json!({"config": good}), 400, "name may not be empty"),
-        (
-            json!({"name": long, "config": good}),
-            400,
-            "longer than 249",
-        ),
-        (
-            json!({"name": "a\nb", "config": good}),
-            400,
-            "control characters",
-        ),
-        (
-            json!({"name": "x", "config": {"connector.class": "count", "script": "s", "name": "y"}}),
-            400,
-            "Connector name configuration (y) doesn't match connector name in the URL (x)",
-        ),
-        (
-            json!({"name": "x", "config": {"connector.class": "none"}}),
-            400,
-            "Failed to find any class that implements Connector and which name matches none",
-        ),
-        (
-            json!({"name": "x", "config": {"connector.class": "count", "scirpt": "s"}}),
-            400,
-            "contains the following 2 error(s):",
-        ),
-        (
-            json!({"name": "x", "config": {"connector.class": "count", "script": null}}),
-            400,
-            "Null value can not be supplied as the configuration value.",
-        ),
-    ] {
-        let (found, answer) = post(body.clone()).await;
+    for (body, words) in malformed(&good).into_iter().chain(invalid(&good)) {
+        let (code, answer) = post(body.clone()).await;
         let message = answer["message"].as_str().unwrap_or_default();
         assert!(
-            found == code && message.contains(words),
-            "{body}: {found} {message}"
+            code == 400 && message.contains(words),
+            "{body}: {code} {message}"
         );
     }
     assert_eq!(connect.get("/connectors").await, (200, json!([])));
@@ -136,20 +130,23 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
         (code, &body["message"]),
         (409, &json!("Connector x already exists"))
     );
+    // Taken and invalid is invalid.
     assert_eq!(
         post(json!({"name": "x", "config": {"connector.class": "count"}}))
             .await
             .0,
         400
     );
+    connect.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_connector_is_told_in_the_originals_words() {
+    let connect = Connect::start().await;
+    let not_found = "Connector u not found";
     for (method, path, code, message) in [
-        (Method::GET, "/connectors/u", 404, "Connector u not found"),
-        (
-            Method::GET,
-            "/connectors/u/config",
-            404,
-            "Connector u not found",
-        ),
+        (Method::GET, "/connectors/u", 404, not_found),
+        (Method::GET, "/connectors/u/config", 404, not_found),
         (
             Method::GET,
             "/connectors/u/status",
@@ -162,24 +159,9 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
             404,
             "No status found for task u-0",
         ),
-        (
-            Method::GET,
-            "/connectors/u/offsets",
-            404,
-            "Connector u not found",
-        ),
-        (
-            Method::DELETE,
-            "/connectors/u/offsets",
-            404,
-            "Connector u not found",
-        ),
-        (
-            Method::DELETE,
-            "/connectors/u",
-            404,
-            "Connector u not found",
-        ),
+        (Method::GET, "/connectors/u/offsets", 404, not_found),
+        (Method::DELETE, "/connectors/u/offsets", 404, not_found),
+        (Method::DELETE, "/connectors/u", 404, not_found),
         (
             Method::PUT,
             "/connectors/u/pause",

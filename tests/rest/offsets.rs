@@ -139,6 +139,34 @@ async fn a_sources_offsets_are_altered_and_reset_and_it_goes_on_from_there() {
     connect.stop().await;
 }
 
+/// A sink's entries that mean nothing, each with words of the answer.
+fn malformed() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({}), "cannot be null or missing"),
+        (
+            json!({"partition": {}}),
+            "must contain the keys 'kafka_topic' and 'kafka_partition'",
+        ),
+        (
+            at(0, "two"),
+            "Failed to parse the following Kafka offset value in the provided offsets: 'two'",
+        ),
+        (
+            at(0, -1),
+            "Offset values for sink connectors need to be integers.",
+        ),
+        (at(9, 1), "Failed to alter consumer group offsets"),
+        (
+            json!({"partition": {"kafka_topic": "t", "kafka_partition": "x"}}),
+            "Partition values for sink connectors need to be integers.",
+        ),
+        (
+            json!({"partition": {"kafka_topic": "t", "kafka_partition": 0}, "offset": {}}),
+            "either be null or contain the key 'kafka_offset'",
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sinks_offsets_are_what_its_target_gets_next() {
     let (feed, script) = (Script::new("offsets-feed"), Script::new("offsets-sink"));
@@ -172,30 +200,7 @@ async fn a_sinks_offsets_are_what_its_target_gets_next() {
     assert_eq!(ends.len(), 3);
     assert!(ends.iter().all(|end| *end > 5), "{ends:?}");
     connect.stopped("out").await;
-    for (entry, words) in [
-        (json!({}), "cannot be null or missing"),
-        (
-            json!({"partition": {}}),
-            "must contain the keys 'kafka_topic' and 'kafka_partition'",
-        ),
-        (
-            at(0, "two"),
-            "Failed to parse the following Kafka offset value in the provided offsets: 'two'",
-        ),
-        (
-            at(0, -1),
-            "Offset values for sink connectors need to be integers.",
-        ),
-        (at(9, 1), "Failed to alter consumer group offsets"),
-        (
-            json!({"partition": {"kafka_topic": "t", "kafka_partition": "x"}}),
-            "Partition values for sink connectors need to be integers.",
-        ),
-        (
-            json!({"partition": {"kafka_topic": "t", "kafka_partition": 0}, "offset": {}}),
-            "either be null or contain the key 'kafka_offset'",
-        ),
-    ] {
+    for (entry, words) in malformed() {
         said(
             &connect.alter("out", json!({"offsets": [entry]})).await,
             400,

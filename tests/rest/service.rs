@@ -80,6 +80,21 @@ impl Service {
         assert!(matches!(answer, Some((201, _))), "{answer:?}");
     }
 
+    /// One source of three tables, one sink whose three tasks have a topic each.
+    async fn replicate(&self, from: &Postgres, to: &Postgres) {
+        let source = json!({
+            "connector.class": "io.tapline.postgres.PostgresSource",
+            "database.hostname": "127.0.0.1", "database.port": from.port(), "database.user": "postgres",
+            "database.password": "canary-in-clear", "database.dbname": "postgres", "topic.prefix": "shop",
+            "slot.name": "shop", "publication.name": "shop", "table.include.list": TABLES.join(","),
+        });
+        self.create("in", source).await;
+        let sink = json!({
+            "connector.class": "sql", "connection.url": to.url("postgres"), "topics.of": "in", "tasks.max": 3,
+        });
+        self.create("out", sink).await;
+    }
+
     async fn reaches(&self, name: &str, states: &[&str]) {
         until(&format!("{name} is {states:?}"), async || {
             let path = format!("/connectors/{name}/status");
@@ -124,18 +139,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
     }
     let mut service = Service::new();
     service.start().await;
-    let source = json!({
-        "connector.class": "io.tapline.postgres.PostgresSource",
-        "database.hostname": "127.0.0.1", "database.port": from.port(), "database.user": "postgres",
-        "database.password": "canary-in-clear", "database.dbname": "postgres", "topic.prefix": "shop",
-        "slot.name": "shop", "publication.name": "shop",
-        "table.include.list": TABLES.join(","),
-    });
-    service.create("in", source).await;
-    let sink = json!({
-        "connector.class": "sql", "connection.url": to.url("postgres"), "topics.of": "in", "tasks.max": 3,
-    });
-    service.create("out", sink).await;
+    service.replicate(&from, &to).await;
     equal(&from, &to, &service).await;
     service
         .reaches("out", &["RUNNING", "RUNNING", "RUNNING", "RUNNING"])

@@ -37,6 +37,10 @@ pub(super) async fn watch(worker: &Worker, screen: &Screen) -> Infallible {
         }
         let (connectors, now) = (worker.status(), Instant::now());
         for connector in &connectors {
+            let (who, text) = (connector.name.clone(), problem::of_connector(connector));
+            if let Some(text) = problems.due(who, connector.own.state, text, now) {
+                screen.warn(&text);
+            }
             for task in &connector.tasks {
                 let who = format!("{}-{}", connector.name, task.id);
                 let text = problem::of_task(connector, task);
