@@ -203,7 +203,7 @@ impl Plugin {
         }
     }
 
-    /// See [`tapline_sdk::Connector::probe`].
+    /// Is the other side reachable, privileged and set up? See [`tapline_sdk::Connector::probe`].
     pub fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>> {
         match self {
             Self::Source(source) => source.probe(config),

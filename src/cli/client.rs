@@ -95,6 +95,30 @@ impl Client {
         Ok(message.unwrap_or("done").to_owned())
     }
 
+    /// A write with a JSON body; returns the answer whatever its status.
+    ///
+    /// # Errors
+    /// The worker does not answer, or not in JSON.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<(StatusCode, Value)> {
+        let request = self.http.request(method, self.url(path)).json(body);
+        let response = request.send().await.map_err(|error| self.silent(error))?;
+        let status = response.status();
+        let answer = response.json().await;
+        Ok((status, answer.map_err(|error| self.garbled(error))?))
+    }
+
+    /// What a refusal says.
+    pub(super) fn refusal(status: StatusCode, body: &Value) -> Error {
+        let message = body.get("message").and_then(Value::as_str);
+        let message = message.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+        Error::config(format!("the worker refused: {message}")).code("TL0142")
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -110,9 +134,7 @@ impl Client {
             return Ok(response);
         }
         let body: Value = response.json().await.unwrap_or_default();
-        let message = body.get("message").and_then(Value::as_str);
-        let message = message.map_or_else(|| format!("HTTP {status}"), str::to_owned);
-        Err(Error::config(format!("the worker refused: {message}")).code("TL0142"))
+        Err(Self::refusal(status, &body))
     }
 
     fn silent(&self, error: reqwest::Error) -> Error {

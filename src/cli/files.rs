@@ -1,32 +1,120 @@
 //! Pipeline files named on the command line: read, compiled, or every problem of them in one text.
 
-use super::{Failure, problem};
+use super::{Failure, output, problem};
 use crate::{
-    pipeline::{self, Pipeline},
+    config::document::Report,
+    pipeline::{self, Catalogue, Pipeline},
     plugins::Plugins,
 };
-use std::{fs::File, io::Read, path::Path, path::PathBuf};
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::Path,
+    path::PathBuf,
+};
 use tapline_sdk::{Error, Result};
 
-/// The pipelines of these files.
+/// Everything that is wrong with some files.
+#[derive(Default)]
+pub(super) struct Problems {
+    /// Files that cannot be read.
+    pub(super) unreadable: Vec<(PathBuf, Error)>,
+    /// Problems inside files.
+    pub(super) reports: Vec<Report>,
+}
+
+impl Problems {
+    pub(super) fn is_empty(&self) -> bool {
+        self.unreadable.is_empty() && self.reports.is_empty()
+    }
+
+    /// For people: on stderr. For programs: `{"findings": […]}` on stdout. Either way the command has failed.
+    pub(super) fn show<T>(&self, json: bool, out: &mut dyn Write) -> Result<T, Failure> {
+        if json {
+            output::write(out, &json!({"findings": self.findings()}))?;
+            return Err(Failure::Told);
+        }
+        Err(Failure::Shown(self.text()))
+    }
+
+    fn text(&self) -> String {
+        let unreadable = self.unreadable.iter();
+        let unreadable = unreadable.map(|(_, error)| problem::of_error(error));
+        let reports = self.reports.iter().map(ToString::to_string);
+        unreadable.chain(reports).collect::<Vec<_>>().join("\n")
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        let unreadable = self.unreadable.iter().map(|(file, error)| {
+            json!({
+                "code": error.code,
+                "file": file.display().to_string(),
+                "line": 0,
+                "column": 0,
+                "key": "",
+                "message": error.chain(),
+                "remedy": error.remedy,
+            })
+        });
+        let inside = self.reports.iter().flat_map(|report| {
+            report.problems().iter().map(|problem| {
+                json!({
+                    "code": problem.code,
+                    "file": report.file(),
+                    "line": problem.place.line,
+                    "column": problem.place.column,
+                    "key": problem.path,
+                    "message": problem.message,
+                    "remedy": problem.help,
+                })
+            })
+        });
+        unreadable.chain(inside).collect()
+    }
+}
+
+/// The pipelines of these files, for connectors that run in this process.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
 pub(super) fn compile(files: &[PathBuf]) -> Result<Vec<Pipeline>, Failure> {
+    compile_for(files, Plugins::builtin())
+}
+
+/// As [`compile`], for whoever runs the connectors.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub(super) fn compile_for(
+    files: &[PathBuf],
+    catalogue: &dyn Catalogue,
+) -> Result<Vec<Pipeline>, Failure> {
+    load(files, catalogue).map_err(|found| Failure::Shown(found.text()))
+}
+
+/// As [`compile_for`], with what is wrong one by one.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub(super) fn load(
+    files: &[PathBuf],
+    catalogue: &dyn Catalogue,
+) -> Result<Vec<Pipeline>, Problems> {
     let mut texts = Vec::new();
-    let mut problems = Vec::new();
+    let mut found = Problems::default();
     for file in files {
         match read(file, pipeline::FILE_BYTES_MAX) {
             Ok(text) => texts.push((file.display().to_string(), text)),
-            Err(error) => problems.push(problem::of_error(&error)),
+            Err(error) => found.unreadable.push((file.clone(), error)),
         }
     }
-    match pipeline::compile_all(&texts, Plugins::builtin()) {
-        Ok(pipelines) if problems.is_empty() => return Ok(pipelines),
+    match pipeline::compile_all(&texts, catalogue) {
+        Ok(pipelines) if found.is_empty() => return Ok(pipelines),
         Ok(_) => {}
-        Err(reports) => problems.extend(reports.iter().map(ToString::to_string)),
+        Err(reports) => found.reports = reports,
     }
-    Err(Failure::Shown(problems.join("\n")))
+    Err(found)
 }
 
 /// A text file of bounded size.

@@ -1,23 +1,28 @@
 //! The command line: one file per command.
 //!
-//! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, something FAILED in `status` or damaged
-//! in `dump`.
-//! `run` and `worker` are workers; `validate` and `dump` read files; the others ask a running worker over HTTP.
+//! Owns arguments, what people see and exit codes: 0 done, 1 failed, 2 wrong usage, something FAILED in `status`, to do in
+//! `plan` or damaged in `dump`.
+//! `run` and `worker` are workers; `validate`, `check` and `dump` read files; the others ask a running worker over HTTP.
 //!
 //! Codes: TL0140 no worker found, TL0141 a worker does not answer, TL0142 a worker refused, TL0143 what stands in a
 //! file or argument is not usable.
 
+mod check;
 mod client;
+mod connectors;
 mod consume;
 mod dump;
 mod figures;
 mod files;
 mod logging;
 mod offsets;
+mod output;
+mod plan;
 mod problem;
 mod progress;
 mod resnapshot;
 mod run;
+mod schema;
 mod screen;
 mod status;
 mod topics;
@@ -38,6 +43,8 @@ enum Failure {
     Error(Error),
     /// Text that is ready to be shown, such as every problem of a file.
     Shown(String),
+    /// What went wrong stands in the output already.
+    Told,
     /// What it wrote nobody reads any more; no failure for tools like `head`.
     Closed,
 }
@@ -65,6 +72,8 @@ enum Found {
     Fine,
     /// Somebody has to act.
     Failed,
+    /// There is something to do that was only shown.
+    Changes,
 }
 
 /// Moves records between systems through a durable log of its own.
@@ -83,6 +92,14 @@ enum Command {
     Worker(run::Options),
     /// Check pipeline files without running them
     Validate(validate::Arguments),
+    /// Check pipeline files and ask every source and target whether it is ready
+    Check(check::Arguments),
+    /// Show what `apply` would do; exits with 2 if there is something
+    Plan(plan::Arguments),
+    /// Make a running worker's connectors what these files say
+    Apply(plan::ApplyArguments),
+    /// List a worker's connectors
+    Connectors(connectors::Arguments),
     /// Show connectors, their states and errors; exits with 2 if one is FAILED
     Status(status::Arguments),
     /// List the log's topics
@@ -95,6 +112,10 @@ enum Command {
     Resnapshot(resnapshot::Arguments),
     /// Print a segment file's batches and records, and what is damaged
     Dump(dump::Arguments),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema,
+    /// Print a shell's completions
+    Completions(schema::Completions),
 }
 
 /// Which worker is asked.
@@ -134,19 +155,26 @@ async fn execute(command: Command) -> Result<Found, Failure> {
         Command::Run(arguments) => Box::pin(run::execute(arguments)).await,
         Command::Worker(options) => Box::pin(run::serve(options)).await,
         Command::Validate(arguments) => validate::execute(&arguments, &mut out),
+        Command::Check(arguments) => check::execute(&arguments, &mut out).await,
+        Command::Plan(arguments) => plan::plan(&arguments, &mut out).await,
+        Command::Apply(arguments) => plan::apply(&arguments, &mut out).await,
+        Command::Connectors(arguments) => connectors::execute(&arguments, &mut out).await,
         Command::Status(arguments) => status::execute(&arguments, &mut out).await,
         Command::Topics(arguments) => topics::execute(&arguments, &mut out).await,
         Command::Consume(arguments) => consume::execute(&arguments, &mut out).await,
         Command::Offsets(arguments) => offsets::execute(&arguments, &mut out).await,
         Command::Resnapshot(arguments) => resnapshot::execute(&arguments, &mut out).await,
         Command::Dump(arguments) => dump::execute(&arguments, &mut out),
+        Command::Schema => schema::execute(&mut out),
+        Command::Completions(arguments) => schema::completions(&arguments, &mut out),
     }
 }
 
 fn report(result: Result<Found, Failure>) -> ExitCode {
     let text = match result {
         Ok(Found::Fine) | Err(Failure::Closed) => return ExitCode::SUCCESS,
-        Ok(Found::Failed) => return ExitCode::from(2),
+        Ok(Found::Failed | Found::Changes) => return ExitCode::from(2),
+        Err(Failure::Told) => return ExitCode::FAILURE,
         Err(Failure::Error(error)) => problem::of_error(&error),
         Err(Failure::Shown(text)) => text,
     };

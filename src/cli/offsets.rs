@@ -1,6 +1,11 @@
 //! `tapline offsets show|set`: where a connector goes on, in the JSON of Kafka Connect's offsets API.
 
-use super::{Failure, Found, Target, client::Client, files};
+use super::{
+    Failure, Found, Target,
+    client::Client,
+    files,
+    output::{self, Form},
+};
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::Value;
@@ -25,6 +30,9 @@ enum Action {
     Show {
         /// The connector, such as shop.source
         connector: String,
+        /// JSON as `set` takes it, or a line per partition
+        #[arg(long, value_name = "FORM", value_enum, default_value = "json")]
+        output: Form,
         #[command(flatten)]
         target: Target,
     },
@@ -42,10 +50,17 @@ enum Action {
 
 pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Found, Failure> {
     match &arguments.action {
-        Action::Show { connector, target } => {
+        Action::Show {
+            connector,
+            output,
+            target,
+        } => {
             let path = ["connectors", connector, "offsets"];
             let offsets = Client::find(target)?.json(&path).await?;
-            writeln!(out, "{offsets:#}")?;
+            match output {
+                Form::Json => output::write(out, &offsets)?,
+                Form::Text => write!(out, "{}", lines(&offsets))?,
+            }
         }
         Action::Set {
             connector,
@@ -61,6 +76,28 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
         }
     }
     Ok(Found::Fine)
+}
+
+/// One line a partition: `kafka_partition=0 kafka_topic=shop.public.orders: kafka_offset=17`.
+fn lines(offsets: &Value) -> String {
+    let entries = offsets.get("offsets").and_then(Value::as_array);
+    let mut text = String::new();
+    for entry in entries.map(Vec::as_slice).unwrap_or_default() {
+        let of = |key: &str| entry.get(key).map(pairs).unwrap_or_default();
+        text.push_str(&format!("{}: {}\n", of("partition"), of("offset")));
+    }
+    text
+}
+
+fn pairs(object: &Value) -> String {
+    let Some(object) = object.as_object() else {
+        return "none".to_owned();
+    };
+    let pair = |(key, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{key}={text}"),
+        other => format!("{key}={other}"),
+    };
+    object.iter().map(pair).collect::<Vec<_>>().join(" ")
 }
 
 fn parse(argument: &str) -> Result<Value> {
@@ -87,4 +124,22 @@ fn parse(argument: &str) -> Result<Value> {
             .remedy("begin with what `tapline offsets show` prints")
             .because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+    use serde_json::json;
+
+    #[test]
+    fn a_partition_is_a_line() {
+        let offsets = json!({"offsets": [
+            {"partition": {"kafka_topic": "t", "kafka_partition": 0}, "offset": {"kafka_offset": 17}},
+            {"partition": {"server": "shop"}, "offset": null},
+        ]});
+        assert_eq!(
+            lines(&offsets),
+            "kafka_partition=0 kafka_topic=t: kafka_offset=17\nserver=shop: none\n"
+        );
+    }
 }

@@ -1,7 +1,13 @@
 //! `tapline status`: one line per connector; exits with 2 if one is FAILED.
 
-use super::{Failure, Found, Target, client::Client, figures};
-use serde::Deserialize;
+use super::{
+    Failure, Found, Target,
+    client::Client,
+    figures,
+    output::{self, Output},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::{
     io::Write,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -14,19 +20,32 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
     target: Target,
 }
 
+/// A connector in the worker's own form.
 #[derive(Deserialize)]
-struct Connector {
-    name: String,
-    kind: String,
-    state: String,
+pub(super) struct Connector {
+    pub(super) name: String,
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) class: String,
+    pub(super) state: String,
     since_ms: i64,
     #[serde(default)]
     own: Own,
     #[serde(default)]
-    tasks: Vec<Task>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) origin: Option<Place>,
+}
+
+/// Where it was written.
+#[derive(Deserialize)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: u32,
 }
 
 /// The connector without its tasks.
@@ -36,14 +55,16 @@ struct Own {
 }
 
 #[derive(Deserialize)]
-struct Task {
+pub(super) struct Task {
+    #[serde(default)]
+    id: u32,
     state: String,
     error: Option<Cause>,
     #[serde(default)]
     gauges: Gauges,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Cause {
     code: Option<String>,
     message: String,
@@ -67,28 +88,37 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
     tokio::time::sleep(LOOK_AGAIN).await;
     let now = look(&client).await?;
     let seconds = began.elapsed().as_secs_f64();
-    let width = now
-        .iter()
-        .map(|connector| connector.name.chars().count())
-        .max();
-    for connector in &now {
+    let moved = |connector: &Connector| {
         let earlier = before.iter().find(|earlier| earlier.name == connector.name);
         let moved = earlier.map(|earlier| connector.moved().saturating_sub(earlier.moved()));
-        let line = connector.line(
-            moved.unwrap_or_default(),
-            seconds,
-            width.unwrap_or_default(),
-        );
-        writeln!(out, "{}", line.trim_end())?;
-        for help in connector.remedies() {
-            writeln!(out, "  help: {help}")?;
+        per_second(moved.unwrap_or_default(), seconds)
+    };
+    if arguments.output.is_json() {
+        let shown: Vec<Value> = now.iter().map(|one| one.document(moved(one))).collect();
+        output::write(out, &Value::Array(shown))?;
+    } else {
+        let width = now.iter().map(|connector| connector.name.chars().count());
+        let width = width.max().unwrap_or_default();
+        for connector in &now {
+            writeln!(
+                out,
+                "{}",
+                connector.line(moved(connector), width).trim_end()
+            )?;
+            for help in connector.remedies() {
+                writeln!(out, "  help: {help}")?;
+            }
         }
     }
     let failed = now.iter().any(|connector| connector.state == "FAILED");
     Ok(if failed { Found::Failed } else { Found::Fine })
 }
 
-async fn look(client: &Client) -> Result<Vec<Connector>> {
+/// Every connector of the worker.
+///
+/// # Errors
+/// The worker does not answer, or in another version's form.
+pub(super) async fn look(client: &Client) -> Result<Vec<Connector>> {
     let status = client.json(&["tapline", "v1", "status"]).await?;
     serde_json::from_value(status).map_err(|error| {
         Error::config("the worker's status has an unknown form")
@@ -114,7 +144,7 @@ impl Connector {
         self.own.error.iter().chain(tasks)
     }
 
-    fn line(&self, moved: u64, seconds: f64, width: usize) -> String {
+    fn line(&self, rate: u64, width: usize) -> String {
         let Self { name, state, .. } = self;
         let running = self
             .tasks
@@ -125,7 +155,7 @@ impl Connector {
         let rate = if running == 0 {
             "-".to_owned()
         } else {
-            format!("{}/s", figures::compact(per_second(moved, seconds)))
+            format!("{}/s", figures::compact(rate))
         };
         let age = figures::duration(self.age_seconds());
         let mut line = format!(
@@ -147,13 +177,38 @@ impl Connector {
         line
     }
 
-    fn lag(&self) -> String {
-        let records: u64 = self.tasks.iter().map(|task| task.gauges.lag_records).sum();
-        let seconds = self
+    /// The same for programs.
+    fn document(&self, rate: u64) -> Value {
+        let tasks = self
             .tasks
             .iter()
-            .map(|task| task.gauges.lag_seconds)
-            .fold(0.0, f64::max);
+            .map(|task| json!({"id": task.id, "state": task.state, "error": task.error}));
+        let tasks: Vec<Value> = tasks.collect();
+        json!({
+            "name": self.name,
+            "type": self.kind,
+            "state": self.state,
+            "since_ms": self.since_ms,
+            "error": self.own.error,
+            "records_per_second": rate,
+            "lag_records": self.lag_records(),
+            "lag_seconds": self.lag_seconds(),
+            "wal_held_bytes": self.tasks.iter().find_map(|task| task.gauges.wal_held_bytes),
+            "tasks": tasks,
+        })
+    }
+
+    fn lag_records(&self) -> u64 {
+        self.tasks.iter().map(|task| task.gauges.lag_records).sum()
+    }
+
+    fn lag_seconds(&self) -> f64 {
+        let seconds = self.tasks.iter().map(|task| task.gauges.lag_seconds);
+        seconds.fold(0.0, f64::max)
+    }
+
+    fn lag(&self) -> String {
+        let (records, seconds) = (self.lag_records(), self.lag_seconds());
         match self.kind.as_str() {
             "source" => format!("lag {}", figures::duration(seconds)),
             _ => format!(
@@ -200,7 +255,7 @@ mod tests {
                 "remedy": "widen the column"}, "gauges": {"lag_records": 41000, "lag_seconds": 180.0}}]}"#,
         )
         .expect("the worker's own form");
-        let line = connector.line(0, 1.0, 12);
+        let line = connector.line(0, 12);
         assert!(line.starts_with("shop.replica  FAILED     "), "{line}");
         assert!(
             line.ends_with("0/1  -        lag 41k 3m  [TL0401] column \"email\": value too long"),

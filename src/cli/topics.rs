@@ -1,11 +1,18 @@
 //! `tapline topics`: what the log holds.
 
-use super::{Failure, Found, Target, client::Client, figures};
+use super::{
+    Failure, Found, Target,
+    client::Client,
+    figures,
+    output::{self, Output},
+};
 use serde_json::Value;
 use std::io::Write;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     target: Target,
 }
@@ -14,6 +21,10 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
     let topics = Client::find(&arguments.target)?
         .json(&["tapline", "v1", "topics"])
         .await?;
+    if arguments.output.is_json() {
+        output::write(out, &topics)?;
+        return Ok(Found::Fine);
+    }
     let topics = topics.as_array().map(Vec::as_slice).unwrap_or_default();
     let name = |topic: &Value| {
         topic

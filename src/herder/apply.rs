@@ -50,7 +50,10 @@ impl Worker {
         }
     }
 
-    async fn put(&self, spec: ConnectorSpec) -> Result<(Arc<Connector>, u64), ApplyError> {
+    pub(super) async fn put(
+        &self,
+        spec: ConnectorSpec,
+    ) -> Result<(Arc<Connector>, u64), ApplyError> {
         let shared = &self.shared;
         let name = spec.name.clone();
         let stored = shared.with_entry(&name, async |connector| {
@@ -99,7 +102,7 @@ fn same(before: &ConnectorSpec, after: &ConnectorSpec) -> bool {
 }
 
 /// Settings of a file say name and class beside the keys; everywhere else they are keys.
-fn complete(mut spec: ConnectorSpec) -> ConnectorSpec {
+pub(super) fn complete(mut spec: ConnectorSpec) -> ConnectorSpec {
     for (key, value) in [
         (keys::NAME.name(), &spec.name),
         (keys::CLASS.name(), &spec.class),

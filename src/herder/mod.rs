@@ -16,6 +16,7 @@
 mod apply;
 mod change;
 mod connector;
+mod declare;
 mod publish;
 mod reconcile;
 mod restart;
@@ -23,6 +24,7 @@ mod secrets;
 mod view;
 
 pub use change::Refused;
+pub use declare::{Action, Change, Declaration, KeyChange};
 pub use view::ConnectorInfo;
 
 pub(crate) use connector::{Connector, Stored};

@@ -1,6 +1,6 @@
 //! What a pipeline needs to know of connectors: a narrow view of the registry, so that tests can stand in for it.
 
-use crate::{plugins::Plugins, worker::ConnectorKind};
+use crate::{config::placeholder, plugins::Plugins, worker::ConnectorKind};
 use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue};
 
@@ -22,6 +22,65 @@ pub trait Catalogue {
         class: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Vec<String>, Vec<Issue>>;
+
+    /// The settings with their secrets put in, before [`Catalogue::check`] sees them.
+    ///
+    /// # Errors
+    /// Every placeholder that has no value, by key.
+    fn resolve(
+        &self,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
+        placeholder::resolve_all(settings)
+    }
+}
+
+/// The same connectors for a file that another process will run: a secret that is not known here may be known there,
+/// so that keys which name one are left for that process to judge.
+pub struct Elsewhere<'a>(pub &'a dyn Catalogue);
+
+impl Catalogue for Elsewhere<'_> {
+    fn info(&self, role: ConnectorKind, class: &str) -> Option<&'static Info> {
+        self.0.info(role, class)
+    }
+
+    fn shorts(&self, role: ConnectorKind) -> Vec<&'static str> {
+        self.0.shorts(role)
+    }
+
+    fn check(
+        &self,
+        role: ConnectorKind,
+        class: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, Vec<Issue>> {
+        let unknown = |key: &String| {
+            let text = settings.get(key);
+            text.is_some_and(|text| placeholder::resolve(text).is_err())
+        };
+        match self.0.check(role, class, settings) {
+            Err(mut issues) => {
+                issues.retain(|issue| !unknown(&issue.key));
+                if issues.is_empty() {
+                    Ok(Vec::new())
+                } else {
+                    Err(issues)
+                }
+            }
+            checked => checked,
+        }
+    }
+
+    fn resolve(
+        &self,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
+        let known = settings.iter().map(|(key, text)| {
+            let known = placeholder::resolve(text).unwrap_or_else(|_| text.clone());
+            (key.clone(), known)
+        });
+        Ok(known.collect())
+    }
 }
 
 impl Catalogue for Plugins {

@@ -7,16 +7,15 @@ use super::{
     part::{self, Part},
 };
 use crate::{
-    config::{
-        document::{
-            Diagnostic, Place, Report, secrets,
-            yaml::{self, Content, Node},
-        },
-        placeholder,
+    config::document::{
+        Diagnostic, Place, Report, secrets,
+        yaml::{self, Content, Node},
     },
+    plugins::keys,
     worker::{ConnectorKind, ConnectorSpec, Origin},
 };
 use std::collections::BTreeMap;
+use tapline_sdk::Issue;
 
 /// Far above any pipeline that a person writes; bounds what a wrong path costs.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -30,6 +29,38 @@ pub struct Pipeline {
     pub file: String,
     /// Its connectors, sources first.
     pub connectors: Vec<Compiled>,
+    /// What the file holds, to quote lines from.
+    text: Text,
+}
+
+/// A file's text. It may hold secrets: hence no derived `Debug`.
+#[derive(Clone)]
+struct Text(String);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Pipeline {
+    /// What was found wrong with connectors of this file after it compiled, at the lines of the keys. Connectors of
+    /// other files are passed over.
+    #[must_use]
+    pub fn report<'a>(
+        &self,
+        code: &'static str,
+        found: impl IntoIterator<Item = (&'a str, Issue)>,
+    ) -> Report {
+        let mut problems = Vec::new();
+        for (connector, issue) in found {
+            let part = self.connectors.iter().find(|part| part.name == connector);
+            problems.extend(part.map(|part| part::objection(part, issue, code)));
+        }
+        let (root, _) = yaml::parse(&self.text.0);
+        let secrets = secrets::places(root.as_ref(), &self.text.0);
+        Report::new(&self.file, &self.text.0, secrets, problems)
+    }
 }
 
 /// A connector of a pipeline file. Placeholders are still in place, so that no secret is stored.
@@ -79,6 +110,7 @@ pub fn compile(file: &str, text: &str, catalogue: &dyn Catalogue) -> Result<Pipe
             name,
             file: file.to_owned(),
             connectors,
+            text: Text(text.to_owned()),
         }),
         _ => {
             let secrets = secrets::places(root.as_ref(), text);
@@ -141,14 +173,18 @@ struct Compiler<'c> {
 }
 
 impl Compiled {
-    /// What the worker is asked to run; `file` is shown in messages about it.
+    /// What the worker is asked to run, marked as the pipeline's own; `file` is shown in messages about it.
     #[must_use]
     pub fn spec(&self, file: &str) -> ConnectorSpec {
+        let mut settings = self.settings.clone();
+        if let Some((pipeline, _part)) = self.name.split_once('.') {
+            settings.insert(keys::PIPELINE.name().to_owned(), pipeline.to_owned());
+        }
         ConnectorSpec {
             name: self.name.clone(),
             kind: self.role,
             class: self.class.clone(),
-            settings: self.settings.clone(),
+            settings,
             origin: Some(Origin {
                 file: file.to_owned(),
                 line: u32::try_from(self.place.line).unwrap_or(u32::MAX),
@@ -203,7 +239,7 @@ impl Compiler<'_> {
 
     /// What the connector objects to, keys apart that were reported already: a value that was refused is not missing.
     fn check(&mut self, part: &mut Compiled) {
-        let found = match placeholder::resolve_all(&part.settings) {
+        let found = match self.catalogue.resolve(&part.settings) {
             Ok(settings) => match self.catalogue.check(part.role, &part.class, &settings) {
                 Ok(warnings) => {
                     part.warnings = warnings;

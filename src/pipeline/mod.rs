@@ -10,10 +10,12 @@ mod from;
 mod outline;
 mod part;
 mod placeholders;
+mod schema;
 mod transforms;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Elsewhere};
 pub use compile::{Compiled, FILE_BYTES_MAX, Pipeline, compile, compile_all};
+pub use schema::{schema, schema_text};
 
 #[cfg(test)]
 mod tests;

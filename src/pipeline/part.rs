@@ -20,7 +20,6 @@ use crate::{
     },
     worker::ConnectorKind,
 };
-use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue, nearest};
 
 /// Words of a part that are not the connector's keys.
@@ -114,6 +113,7 @@ impl Part<'_> {
             let help = match setting.key.as_str() {
                 "name" => format!("remove it: this connector is `{}`", self.connector_name()),
                 "connector.class" => "write the class under `connector`".to_owned(),
+                "tapline.pipeline" => "remove it: it is written by itself".to_owned(),
                 _ => continue,
             };
             let message = format!("{} does not belong in a pipeline file", setting.key);
@@ -251,20 +251,22 @@ pub(super) fn objections(
     issues: Vec<Issue>,
     code: &'static str,
 ) -> Vec<Diagnostic> {
-    let places: &BTreeMap<String, Place> = &part.places;
-    let issues = issues.into_iter().map(|issue| {
-        let place = places.get(&issue.key).copied().unwrap_or(part.place);
-        let (message, path) = if issue.key.is_empty() {
-            (issue.problem, part.path.clone())
-        } else {
-            (
-                format!("{} {}", issue.key, issue.problem),
-                format!("{}.{}", part.path, issue.key),
-            )
-        };
-        Diagnostic::new(code, place, message)
-            .at(path)
-            .help(issue.remedy)
-    });
-    issues.collect()
+    let issues = issues.into_iter();
+    issues.map(|issue| objection(part, issue, code)).collect()
+}
+
+/// One objection, at the line of its key.
+pub(super) fn objection(part: &Compiled, issue: Issue, code: &'static str) -> Diagnostic {
+    let place = part.places.get(&issue.key).copied().unwrap_or(part.place);
+    let (message, path) = if issue.key.is_empty() {
+        (issue.problem, part.path.clone())
+    } else {
+        (
+            format!("{} {}", issue.key, issue.problem),
+            format!("{}.{}", part.path, issue.key),
+        )
+    };
+    Diagnostic::new(code, place, message)
+        .at(path)
+        .help(issue.remedy)
 }

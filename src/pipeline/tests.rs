@@ -1,3 +1,5 @@
+mod mutations;
+
 use super::{Catalogue, Pipeline, compile, compile_all};
 use crate::{
     config::document::{flatten, yaml},

@@ -21,6 +21,13 @@ pub const CLASS: Key<String> = Key::required(
     "the connector's class, alias or short name",
 )
 .optional();
+/// `tapline.pipeline`.
+pub const PIPELINE: Key<String> = Key::required(
+    "tapline.pipeline",
+    GENERAL,
+    "the pipeline whose file owns the connector; written by `tapline run` and `tapline apply`, never by people",
+)
+.optional();
 /// `tasks.max`.
 pub const TASKS_MAX: Key<u32> =
     Key::required("tasks.max", GENERAL, "the most tasks to run, at least 1").or("1");
@@ -173,9 +180,10 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 25] = [
+pub const ALL: [Definition; 26] = [
     NAME.definition,
     CLASS.definition,
+    PIPELINE.definition,
     TASKS_MAX.definition,
     TRANSFORMS.definition,
     TRANSFORM_KEYS.definition,

@@ -15,6 +15,7 @@ mod lifecycle;
 mod loggers;
 mod metrics;
 mod offsets;
+mod pipelines;
 mod plugins;
 mod records;
 pub mod registry;
@@ -28,10 +29,10 @@ pub use records::{HIGH_WATERMARK_HEADER, NEXT_OFFSET_HEADER};
 
 use crate::worker::Worker;
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, patch, post, put},
+    routing::{MethodRouter, get, patch, post, put},
 };
 use failure::Failure;
 use std::{future::Future, net::SocketAddr, path::PathBuf};
@@ -143,6 +144,7 @@ fn router(app: App) -> Router {
         ),
         ("/tapline/v1/connectors/{name}/offsets", patch(offsets::set)),
         ("/tapline/v1/status", get(health::connectors)),
+        ("/tapline/v1/pipelines", pipelines()),
         ("/tapline/v1/topics", get(topics::list)),
         ("/tapline/v1/topics/{topic}/records", get(records::read)),
         (
@@ -159,6 +161,11 @@ fn router(app: App) -> Router {
         router = router.route(path, methods);
     }
     guarded(router.route("/", get(root::show)), local).with_state(app)
+}
+
+/// The resource of pipelines, with the turn that its writers take.
+fn pipelines() -> MethodRouter<App> {
+    post(pipelines::declare).layer(Extension(pipelines::Turn::default()))
 }
 
 /// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.

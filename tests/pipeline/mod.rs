@@ -1,5 +1,7 @@
 //! Pipeline files and commands through the real binary: what people see, and exit codes.
 
+mod applying;
+mod checking;
 mod files;
 mod running;
 

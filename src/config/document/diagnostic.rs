@@ -19,6 +19,7 @@
 //! | TL0112 | `transforms` is malformed |
 //! | TL0113 | `from` is malformed, or cannot be derived |
 //! | TL0114 | a unit is unknown or its number too large |
+//! | TL0115 | a source or target does not answer, refuses us or is not set up |
 
 use super::Place;
 use std::fmt::{self, Write as _};
@@ -94,6 +95,12 @@ impl Report {
             secrets,
             problems,
         }
+    }
+
+    /// The file, as it was named.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// The problems, in the order of the file.

@@ -61,6 +61,8 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let mut reader = Reader {
         events: Parser::new_from_str_with_options(text, options),
         problems: Vec::new(),
+        path: Vec::new(),
+        last: String::new(),
     };
     let root = reader.document();
     (root, reader.problems)
@@ -69,6 +71,10 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
 struct Reader<'t> {
     events: Parser<'t, StrInput<'t>>,
     problems: Vec<Diagnostic>,
+    /// The keys that have begun, outermost first: what a problem of the text itself is told to be below.
+    path: Vec<String>,
+    /// The key that began last, for text that is no YAML behind it.
+    last: String,
 }
 
 impl<'t> Reader<'t> {
@@ -103,6 +109,7 @@ impl<'t> Reader<'t> {
                 let message = format!("not YAML: {}", error.info());
                 self.problems.push(
                     Diagnostic::new("TL0102", place, message)
+                        .at(self.last.clone())
                         .help("check indentation, colons and quotes above this place"),
                 );
                 None
@@ -116,7 +123,9 @@ impl<'t> Reader<'t> {
         if depth > DEPTH_MAX {
             let problem = format!("nested more than {DEPTH_MAX} deep");
             self.problems.push(
-                Diagnostic::new("TL0108", place, problem).help("write the keys with dots instead"),
+                Diagnostic::new("TL0108", place, problem)
+                    .at(self.path.join("."))
+                    .help("write the keys with dots instead"),
             );
             return None;
         }
@@ -180,8 +189,15 @@ impl<'t> Reader<'t> {
                 continue;
             }
             let key = self.node(event, &span, depth + 1)?;
+            let word = match &key.content {
+                Content::Scalar(word) => word.clone(),
+                _ => String::new(),
+            };
+            self.path.push(word);
+            self.last = self.path.join(".");
             let (event, span) = self.next()?;
             let value = self.node(event, &span, depth + 1)?;
+            self.path.pop();
             if let Some(entry) = self.entry(key, value, &entries) {
                 entries.push(entry);
             }
@@ -196,7 +212,8 @@ impl<'t> Reader<'t> {
             _ => {
                 let help = "write `key: value`";
                 let problem = Diagnostic::new("TL0108", place, "a key is a plain, non-empty word");
-                self.problems.push(problem.help(help));
+                let path = self.path.join(".");
+                self.problems.push(problem.at(path).help(help));
                 return None;
             }
         };
@@ -212,7 +229,8 @@ impl<'t> Reader<'t> {
 
     fn refuse(&mut self, span: &Span, problem: &str, help: &str) {
         let problem = Diagnostic::new("TL0103", Place::of(span), problem);
-        self.problems.push(problem.help(help));
+        let path = self.path.join(".");
+        self.problems.push(problem.at(path).help(help));
     }
 }
 

@@ -1,0 +1,229 @@
+//! What files declare against what is stored: which connectors would be created, changed and deleted, and doing it.
+//!
+//! A file owns a connector through the key `tapline.pipeline` in the connector's own settings: ownership is stored in
+//! the same commit as what is owned, and is given up when somebody replaces the settings by hand. Nothing is deleted
+//! that no file owns. Every connector is either as it was or as it was declared, whenever this is cut off: declaring
+//! the same again finishes the rest.
+
+use super::{apply::complete, secrets, view::likely_kind};
+use crate::{
+    plugins::keys,
+    worker::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Worker, check},
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tapline_sdk::{Definition, Issue};
+
+/// Connectors as stored: name → settings, `name` and `connector.class` among them.
+type Stored = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What some files declare.
+pub struct Declaration {
+    /// The pipelines of the files: only their connectors are touched.
+    pub pipelines: BTreeSet<String>,
+    /// Every connector of theirs, each with its pipeline under `tapline.pipeline`.
+    pub connectors: Vec<ConnectorSpec>,
+    /// Delete connectors that these pipelines own and the files no longer hold.
+    pub prune: bool,
+}
+
+/// What becomes of a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It does not exist yet.
+    Create,
+    /// Its settings differ.
+    Change,
+    /// A file owned it and holds it no longer.
+    Delete,
+    /// As [`Action::Delete`], but nobody asked for deletion: it stays as it is.
+    Left,
+    /// It is as declared.
+    Unchanged,
+}
+
+/// One connector's part of a plan. Secrets are masked: it is shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The connector's name.
+    pub connector: String,
+    /// Its pipeline.
+    pub pipeline: String,
+    /// Source or sink.
+    pub kind: ConnectorKind,
+    /// Its class as written.
+    pub class: String,
+    /// What becomes of it.
+    pub action: Action,
+    /// The keys that differ; empty but for [`Action::Change`].
+    pub keys: Vec<KeyChange>,
+    /// For [`Action::Create`]: the connector that it most likely was under another name. Offsets do not move.
+    pub renamed_from: Option<String>,
+}
+
+/// A key whose value differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyChange {
+    /// The key.
+    pub key: String,
+    /// What is stored; `None` if it is not there.
+    pub old: Option<String>,
+    /// What is declared; `None` if it is not there.
+    pub new: Option<String>,
+}
+
+impl Worker {
+    /// Compares a declaration with what is stored.
+    ///
+    /// # Errors
+    /// Every key that a connector of the declaration refuses.
+    pub fn plan(&self, declared: &Declaration) -> Result<Vec<Change>, ApplyError> {
+        let mut refusals: Vec<Refusal> = Vec::new();
+        for spec in &declared.connectors {
+            refusals.extend(check(&self.shared, spec).err().unwrap_or_default());
+        }
+        if !refusals.is_empty() {
+            return Err(ApplyError::Refused(refusals));
+        }
+        let stored = self.shared.configs.all().into_iter();
+        let stored: Stored = stored.map(|(name, one)| (name, one.properties)).collect();
+        Ok(plan(&stored, declared, &|class| {
+            self.shared.definitions(class)
+        }))
+    }
+
+    /// Makes it so, and returns what was done. All connectors are checked before the first is touched. Deletions come
+    /// first: a part under a new name must not meet its old self in the target.
+    ///
+    /// # Errors
+    /// Every refused key, with nothing done; or why the log or a connector could not follow, with the rest undone.
+    pub async fn declare(&self, declared: Declaration) -> Result<Vec<Change>, ApplyError> {
+        let changes = self.plan(&declared)?;
+        let of = |action: Action| changes.iter().filter(move |change| change.action == action);
+        for change in of(Action::Delete) {
+            self.delete(&change.connector).await?;
+        }
+        // What is as declared goes on undisturbed.
+        let unchanged: BTreeSet<&str> = of(Action::Unchanged)
+            .map(|change| change.connector.as_str())
+            .collect();
+        let mut stored = Vec::new();
+        for spec in declared.connectors {
+            if !unchanged.contains(spec.name.as_str()) {
+                stored.push(self.put(complete(spec)).await?);
+            }
+        }
+        for (connector, revision) in stored {
+            self.shared.settled(&connector, revision).await?;
+        }
+        Ok(changes)
+    }
+}
+
+/// The keys that a class declares, for masking.
+type Definitions<'a> = &'a dyn Fn(&str) -> Vec<Definition>;
+
+fn plan(stored: &Stored, declared: &Declaration, definitions: Definitions<'_>) -> Vec<Change> {
+    let wanted: BTreeSet<&str> = declared.connectors.iter().map(|s| &*s.name).collect();
+    let mut gone: Vec<Change> = Vec::new();
+    for (name, settings) in stored {
+        let owner = settings.get(keys::PIPELINE.name());
+        let owner = owner.filter(|owner| declared.pipelines.contains(*owner));
+        if let Some(owner) = owner.filter(|_| !wanted.contains(name.as_str())) {
+            gone.push(vanished(name, owner, settings, declared.prune));
+        }
+    }
+    let mut changes: Vec<Change> = declared
+        .connectors
+        .iter()
+        .map(|spec| compare(spec, stored.get(&spec.name), definitions))
+        .collect();
+    pair(&mut changes, &gone);
+    changes.append(&mut gone);
+    changes
+}
+
+fn compare(
+    spec: &ConnectorSpec,
+    stored: Option<&BTreeMap<String, String>>,
+    definitions: Definitions<'_>,
+) -> Change {
+    let mut keys = Vec::new();
+    if let Some(stored) = stored {
+        let definitions = definitions(&spec.class);
+        let mut new = spec.settings.clone();
+        new.insert(keys::CLASS.name().to_owned(), spec.class.clone());
+        new.insert(keys::NAME.name().to_owned(), spec.name.clone());
+        // I9: only masked values leave this function.
+        let (old_shown, new_shown) = (
+            secrets::masked(&definitions, stored),
+            secrets::masked(&definitions, &new),
+        );
+        let names: BTreeSet<&String> = stored.keys().chain(new.keys()).collect();
+        for key in names {
+            if stored.get(key) == new.get(key) {
+                continue;
+            }
+            keys.push(KeyChange {
+                key: key.clone(),
+                old: old_shown.get(key).cloned(),
+                new: new_shown.get(key).cloned(),
+            });
+        }
+    }
+    let owner = spec.settings.get(keys::PIPELINE.name());
+    Change {
+        connector: spec.name.clone(),
+        pipeline: owner.cloned().unwrap_or_default(),
+        kind: spec.kind,
+        class: spec.class.clone(),
+        action: match stored {
+            None => Action::Create,
+            Some(_) if keys.is_empty() => Action::Unchanged,
+            Some(_) => Action::Change,
+        },
+        keys,
+        renamed_from: None,
+    }
+}
+
+fn vanished(name: &str, owner: &str, settings: &BTreeMap<String, String>, prune: bool) -> Change {
+    Change {
+        connector: name.to_owned(),
+        pipeline: owner.to_owned(),
+        kind: likely_kind(settings),
+        class: settings
+            .get(keys::CLASS.name())
+            .cloned()
+            .unwrap_or_default(),
+        action: if prune { Action::Delete } else { Action::Left },
+        keys: Vec::new(),
+        renamed_from: None,
+    }
+}
+
+/// A part that comes while one of the same pipeline, kind and class goes was most likely renamed.
+fn pair(changes: &mut [Change], gone: &[Change]) {
+    let mut free: Vec<&Change> = gone.iter().collect();
+    for change in changes.iter_mut().filter(|c| c.action == Action::Create) {
+        let same = |old: &&Change| {
+            (&old.pipeline, old.kind, &old.class) == (&change.pipeline, change.kind, &change.class)
+        };
+        if let Some(at) = free.iter().position(same) {
+            change.renamed_from = Some(free.swap_remove(at).connector.clone());
+        }
+    }
+}
+
+impl Refusal {
+    /// What is wrong, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Issue { key, problem, .. } = &self.issue;
+        format!("{}: {}", self.connector, format!("{key} {problem}").trim())
+    }
+}
+
+#[cfg(test)]
+mod tests;

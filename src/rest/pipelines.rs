@@ -1,0 +1,191 @@
+//! `POST /tapline/v1/pipelines`: what files declare becomes what runs, or only a plan of it.
+//!
+//! The comparison happens here because only the worker knows the stored secrets; what differs is answered with secrets
+//! masked. Declarations are carried out one after another, and to their end even if nobody waits for the answer.
+
+use super::{App, failure::Failure};
+use crate::{
+    herder::{Change, Declaration},
+    plugins::keys,
+    worker::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Refusal},
+};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tokio::sync::Mutex;
+
+/// Held while a declaration is carried out.
+pub(super) type Turn = Arc<Mutex<()>>;
+
+/// More than a worker runs; bounds what one request can ask for.
+const CONNECTORS_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    pipelines: Vec<Pipeline>,
+    #[serde(default)]
+    prune: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pipeline {
+    name: String,
+    file: Option<String>,
+    connectors: Vec<Connector>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Connector {
+    name: String,
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(default)]
+    line: u32,
+    config: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Source,
+    Sink,
+}
+
+pub(super) async fn declare(
+    State(app): State<App>,
+    Extension(turn): Extension<Turn>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let body: Body = serde_json::from_slice(&body)
+        .map_err(|error| Failure::bad_request(format!("body is no declaration: {error}")))?;
+    let dry_run = body.dry_run;
+    let declared = declaration(body)?;
+    let worker = app.worker.clone();
+    // A task of its own: a caller that goes away must not leave half of it to chance.
+    let carried_out = tokio::spawn(async move {
+        let _turn = turn.lock().await;
+        if dry_run {
+            worker.plan(&declared)
+        } else {
+            worker.declare(declared).await
+        }
+    });
+    match carried_out.await {
+        Ok(Ok(changes)) => Ok(planned(&changes, !dry_run)),
+        Ok(Err(ApplyError::Refused(refusals))) => Ok(refused(&refusals)),
+        Ok(Err(ApplyError::Failed(error))) => Err(error.into()),
+        Err(error) => {
+            tracing::error!(error = %error, "a declaration ended early");
+            let message = "the worker failed to carry the declaration out; its log says more";
+            Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+        }
+    }
+}
+
+fn declaration(body: Body) -> Result<Declaration, Failure> {
+    let mut declared = Declaration {
+        pipelines: BTreeSet::new(),
+        connectors: Vec::new(),
+        prune: body.prune,
+    };
+    let mut names = BTreeSet::new();
+    for pipeline in body.pipelines {
+        for connector in pipeline.connectors {
+            let part = connector.name.strip_prefix(&pipeline.name);
+            if !part.is_some_and(|part| part.len() > 1 && part.starts_with('.')) {
+                let (name, connector) = (&pipeline.name, &connector.name);
+                let message = format!("connector {connector} is not called {name}.<part>");
+                return Err(Failure::bad_request(message));
+            }
+            if !names.insert(connector.name.clone()) {
+                let message = format!("connector {} is given twice", connector.name);
+                return Err(Failure::bad_request(message));
+            }
+            declared
+                .connectors
+                .push(spec(&pipeline.name, pipeline.file.as_deref(), connector)?);
+        }
+        if pipeline.name.is_empty() || !declared.pipelines.insert(pipeline.name.clone()) {
+            let message = format!("pipeline name `{}` is empty or given twice", pipeline.name);
+            return Err(Failure::bad_request(message));
+        }
+    }
+    if declared.connectors.len() > CONNECTORS_MAX {
+        let message = format!("more than {CONNECTORS_MAX} connectors are declared");
+        return Err(Failure::bad_request(message));
+    }
+    Ok(declared)
+}
+
+fn spec(
+    pipeline: &str,
+    file: Option<&str>,
+    connector: Connector,
+) -> Result<ConnectorSpec, Failure> {
+    let Connector {
+        name,
+        kind,
+        line,
+        config: mut settings,
+    } = connector;
+    let Some(class) = settings.remove(keys::CLASS.name()) else {
+        let message = format!("connector {name} has no connector.class");
+        return Err(Failure::bad_request(message));
+    };
+    settings.insert(keys::PIPELINE.name().to_owned(), pipeline.to_owned());
+    Ok(ConnectorSpec {
+        name,
+        kind: match kind {
+            Kind::Source => ConnectorKind::Source,
+            Kind::Sink => ConnectorKind::Sink,
+        },
+        class,
+        settings,
+        origin: file.map(|file| Origin {
+            file: file.to_owned(),
+            line,
+        }),
+    })
+}
+
+fn planned(changes: &[Change], applied: bool) -> Response {
+    Json(json!({"changes": changes, "applied": applied})).into_response()
+}
+
+/// Connect's error with every refusal beside it, so that a client can say where in its file each stands.
+fn refused(refusals: &[Refusal]) -> Response {
+    let lines: Vec<String> = refusals.iter().map(Refusal::line).collect();
+    let each: Vec<Value> = refusals
+        .iter()
+        .map(|Refusal { connector, issue }| {
+            json!({
+                "connector": connector,
+                "key": issue.key,
+                "problem": issue.problem,
+                "remedy": issue.remedy,
+            })
+        })
+        .collect();
+    let status = StatusCode::BAD_REQUEST;
+    let body = json!({
+        "error_code": status.as_u16(),
+        "message": lines.join("; "),
+        "refusals": each,
+    });
+    (status, Json(body)).into_response()
+}
