@@ -10,9 +10,11 @@ use super::{
     settings::Settings,
     stats::Stats,
     storage::{Disk, Storage},
+    upkeep::Upkeep,
 };
 use parking_lot::Mutex;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
     sync::{
@@ -49,6 +51,7 @@ pub struct Embedded {
     shared: Arc<Shared>,
     sender: mpsc::Sender<Message>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+    upkeep: Mutex<Upkeep>,
 }
 
 impl Embedded {
@@ -86,11 +89,22 @@ impl Embedded {
             .name("journal".into())
             .spawn(move || worker.run())
             .map_err(|error| error::io("cannot start the journal's thread", error))?;
+        let queue = sender.clone();
+        let enqueue = Box::new(move |op| queue.send(Message::Op(op)).is_ok());
+        let upkeep = Upkeep::start(Arc::clone(&shared), enqueue)
+            .map_err(|error| error::io("cannot start the upkeep's thread", error))?;
         Ok(Self {
             shared,
             sender,
             thread: Mutex::new(Some(thread)),
+            upkeep: Mutex::new(upkeep),
         })
+    }
+
+    /// Says which groups read the log: retention and compaction keep for them what they have not read. Until then
+    /// every stored position counts, also one of a group that nobody uses any more.
+    pub fn keep_for(&self, groups: impl Fn() -> BTreeSet<Arc<str>> + Send + Sync + 'static) {
+        *self.shared.kept_for.write() = Some(Arc::new(groups));
     }
 
     /// Counters for the metrics endpoint.
@@ -102,6 +116,7 @@ impl Embedded {
     /// Decides what is enqueued, takes a checkpoint and marks the shutdown as clean. Later commits fail. On a full
     /// disk what waits is given up, and the error says so.
     pub async fn close(&self) -> Result<(), Error> {
+        self.upkeep.lock().stop();
         let closed = self.ask(Message::Close).await;
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
@@ -122,12 +137,14 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
+        self.upkeep.get_mut().stop();
         let thread = self.thread.get_mut().take();
         // If the thread has ended, nobody listens; if it panicked, that was printed when it did.
         drop(self.sender.send(Message::Abandon));
         if let Some(thread) = thread {
             drop(thread.join());
         }
+        self.upkeep.get_mut().join();
     }
 }
 
@@ -374,6 +391,21 @@ impl Broker for Embedded {
     fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         let topic = topic.to_owned();
         Box::pin(self.ask(move |reply| Message::Op(Op::Delete { topic, reply })))
+    }
+
+    fn alter<'a>(
+        &'a self,
+        topic: &'a str,
+        changes: BTreeMap<String, Option<String>>,
+    ) -> BoxFuture<'a, Result<TopicInfo, Error>> {
+        let topic = topic.to_owned();
+        Box::pin(self.ask(move |reply| {
+            Message::Op(Op::Alter {
+                topic,
+                changes,
+                reply,
+            })
+        }))
     }
 
     fn set_log_start<'a>(

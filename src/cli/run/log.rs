@@ -34,6 +34,7 @@ fn sizes(settings: &LogSettings) -> broker::Settings {
         batch_bytes_max: usize::try_from(settings.batch_bytes_max)
             .unwrap_or(defaults.batch_bytes_max),
         free_space_min: settings.free_space_min,
+        ..defaults
     }
 }
 
