@@ -66,6 +66,24 @@ const LOG_READ_BYTES: &str = "log_read_bytes";
 const LOG_CHECKPOINTS: &str = "log_checkpoints";
 /// Counter: damaged ranges found.
 const LOG_DAMAGE: &str = "log_damage";
+/// Counter: segments that retention removed.
+const LOG_RETENTION_SEGMENTS: &str = "log_retention_segments";
+/// Counter: compactions that changed a partition.
+const LOG_COMPACTIONS: &str = "log_compactions";
+/// Counter: compactions that ended early.
+const LOG_COMPACTIONS_FAILED: &str = "log_compactions_failed";
+/// Counter: bytes that compaction read.
+const LOG_COMPACTION_READ: &str = "log_compaction_read_bytes";
+/// Counter: bytes that compaction wrote.
+const LOG_COMPACTION_WRITTEN: &str = "log_compaction_written_bytes";
+/// Counter: records that compaction left out.
+const LOG_COMPACTION_REMOVED: &str = "log_compaction_removed_records";
+/// Gauge: bytes of all segments.
+const LOG_SEGMENT_BYTES: &str = "log_segment_bytes";
+/// Gauge: what they may take.
+const LOG_LIMIT_BYTES: &str = "log_limit_bytes";
+/// Gauge: partitions where retention waits.
+const LOG_RETENTION_HELD: &str = "log_retention_held_partitions";
 /// Gauge: journal that a recovery would replay.
 const LOG_JOURNAL_BYTES: &str = "log_journal_bytes";
 /// Gauge: free bytes of the file system.
@@ -377,6 +395,36 @@ impl Collector for LogFigures {
             (LOG_READ_BYTES, "Bytes served to readers", &stats.read_bytes),
             (LOG_CHECKPOINTS, "Checkpoints made", &stats.checkpoints),
             (LOG_DAMAGE, "Damaged ranges found", &stats.damage),
+            (
+                LOG_RETENTION_SEGMENTS,
+                "Segments that retention removed",
+                &stats.retention_segments,
+            ),
+            (
+                LOG_COMPACTIONS,
+                "Compactions that changed a partition",
+                &stats.compactions,
+            ),
+            (
+                LOG_COMPACTIONS_FAILED,
+                "Compactions that ended early",
+                &stats.compactions_failed,
+            ),
+            (
+                LOG_COMPACTION_READ,
+                "Bytes of segments that compaction replaced",
+                &stats.compaction_read_bytes,
+            ),
+            (
+                LOG_COMPACTION_WRITTEN,
+                "Bytes of segments that compaction wrote",
+                &stats.compaction_written_bytes,
+            ),
+            (
+                LOG_COMPACTION_REMOVED,
+                "Records that compaction left out",
+                &stats.compaction_removed_records,
+            ),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value.load(Relaxed));
@@ -403,6 +451,17 @@ impl Collector for LogFigures {
                 LOG_QUEUED_BYTES,
                 "Bytes that wait to be committed",
                 &stats.queued_bytes,
+            ),
+            (LOG_SEGMENT_BYTES, "Bytes of all segments", &stats.log_bytes),
+            (
+                LOG_LIMIT_BYTES,
+                "Bytes that segments may take",
+                &stats.log_limit,
+            ),
+            (
+                LOG_RETENTION_HELD,
+                "Partitions where retention waits for a sink",
+                &stats.retention_held,
             ),
         ];
         for (name, help, value) in gauges {

@@ -26,7 +26,11 @@ use crate::{
 };
 use parking_lot::Mutex;
 use running::Running;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tapline_sdk::{Error, Result};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +128,16 @@ impl Worker {
                 }
             }
         });
+    }
+
+    /// The groups of all connectors there are, running or not: what they have not read is kept.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<Arc<str>> {
+        let configs = self.shared.configs.all();
+        configs
+            .keys()
+            .map(|name| sink::group(name).into())
+            .collect()
     }
 
     /// The log.

@@ -7,7 +7,7 @@ use super::{
     Broker, Commit, Fetch, Fetched, GroupPosition, NewTopic, TopicInfo, Writer, error,
     fetch::fetch,
     log::{self, CheckpointDone, Log, Op, Reply, Shared, Step, WriterId},
-    settings::Settings,
+    settings::{Flush, Settings},
     stats::Stats,
     storage::{Disk, Storage},
     upkeep::Upkeep,
@@ -36,6 +36,9 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 
 /// Journal that may pile up behind a slow checkpoint, in multiples of what makes one due; then commits wait for it.
 const CHECKPOINT_LAG_MAX: u64 = 4;
+
+/// So much that waits is synced before its time: more at once gains nothing.
+const FLUSH_BYTES: u64 = 8 << 20;
 
 enum Message {
     Op(Op),
@@ -84,6 +87,8 @@ impl Embedded {
             checkpointing: None,
             closing: None,
             full: false,
+            last_flush: Duration::ZERO,
+            flush_waits: false,
         };
         let thread = thread::Builder::new()
             .name("journal".into())
@@ -164,6 +169,9 @@ struct Worker {
     last_checkpoint: Duration,
     closing: Option<Reply<()>>,
     full: bool,
+    /// When the last group was synced, and whether the next one waits for its time ([`Flush::Interval`]).
+    last_flush: Duration,
+    flush_waits: bool,
 }
 
 impl Worker {
@@ -190,6 +198,8 @@ impl Worker {
     fn wait(&self) -> Option<Option<Message>> {
         let timeout = if self.full {
             FULL_RETRY
+        } else if self.flush_waits {
+            self.until_flush()
         } else if self.checkpointing.is_none() && self.log.wants_checkpoint() {
             let due = self.last_checkpoint + self.shared.settings.checkpoint_interval;
             due.saturating_sub(self.shared.storage().monotonic())
@@ -201,6 +211,18 @@ impl Worker {
             Err(mpsc::RecvTimeoutError::Timeout) => Some(None),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
         }
+    }
+
+    /// How long what waits must wait for the next sync: nothing is written, acknowledged or seen before (I2, I3).
+    fn until_flush(&self) -> Duration {
+        let Flush::Interval(interval) = self.shared.settings.flush else {
+            return Duration::ZERO;
+        };
+        let queued = self.shared.means.stats.queued_bytes.load(Relaxed);
+        if self.closing.is_some() || queued >= FLUSH_BYTES || !self.log.has_queued() {
+            return Duration::ZERO;
+        }
+        (self.last_flush + interval).saturating_sub(self.shared.storage().monotonic())
     }
 
     /// Whether to go on.
@@ -231,8 +253,15 @@ impl Worker {
             if self.lags() {
                 return true;
             }
+            self.flush_waits = !self.until_flush().is_zero();
+            if self.flush_waits {
+                return true;
+            }
             match self.log.step() {
-                Step::Done => self.full = false,
+                Step::Done => {
+                    self.full = false;
+                    self.last_flush = self.shared.storage().monotonic();
+                }
                 Step::Full => {
                     self.full = true;
                     return true;

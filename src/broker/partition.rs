@@ -442,7 +442,8 @@ impl Partition {
         let below = if offset >= state.end {
             state.segments.len()
         } else {
-            let next_is_below = |pair: &&[Segment]| pair.last().is_some_and(|next| next.base <= offset);
+            let next_is_below =
+                |pair: &&[Segment]| pair.last().is_some_and(|next| next.base <= offset);
             state.segments.windows(2).take_while(next_is_below).count()
         };
         let gone: Vec<u64> = state

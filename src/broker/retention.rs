@@ -126,7 +126,11 @@ fn measure(shared: &Shared) {
     for topic in shared.topics.read().iter() {
         for partition in &topic.partitions {
             let state = partition.state.read();
-            bytes += state.segments.iter().map(|segment| segment.bytes).sum::<u64>();
+            bytes += state
+                .segments
+                .iter()
+                .map(|segment| segment.bytes)
+                .sum::<u64>();
         }
     }
     let stats = &shared.means.stats;

@@ -94,7 +94,9 @@ impl Rules {
     pub(super) fn of(config: &BTreeMap<String, String>, settings: &Settings) -> Self {
         let number = |key: &str| config.get(key)?.trim().parse::<i64>().ok();
         let limit = |key: &str| number(key).map(|value| u64::try_from(value).ok());
-        let policy = config.get("cleanup.policy").map_or("delete", String::as_str);
+        let policy = config
+            .get("cleanup.policy")
+            .map_or("delete", String::as_str);
         let has = |wanted: &str| policy.split(',').any(|part| part.trim() == wanted);
         let max_lag_ms = number("max.compaction.lag.ms").unwrap_or(i64::MAX);
         let segment_ms = number("segment.ms").unwrap_or(SEGMENT_MS);

@@ -42,7 +42,11 @@ impl Swap {
         Swapped {
             topic_id: self.topic_id,
             partition: self.partition,
-            put_in: out.first().map(|base| (*base, self.bytes)).into_iter().collect(),
+            put_in: out
+                .first()
+                .map(|base| (*base, self.bytes))
+                .into_iter()
+                .collect(),
             out,
         }
     }
@@ -56,7 +60,10 @@ impl Partition {
         };
         {
             let state = self.state.read();
-            let from = state.segments.iter().position(|segment| segment.base == *base);
+            let from = state
+                .segments
+                .iter()
+                .position(|segment| segment.base == *base);
             let (Some(from), false) = (from, state.deleted) else {
                 return false;
             };
@@ -88,11 +95,12 @@ impl Partition {
         // Readers see the old files under the old list or the new ones under the new list: a rename takes some
         // microseconds, and nothing else happens under the lock.
         let mut state = self.state.write();
-        let Some(from) = swapped
-            .out
-            .first()
-            .and_then(|base| state.segments.iter().position(|segment| segment.base == *base))
-        else {
+        let Some(from) = swapped.out.first().and_then(|base| {
+            state
+                .segments
+                .iter()
+                .position(|segment| segment.base == *base)
+        }) else {
             return Ok(Vec::new());
         };
         let to = from + swapped.out.len();
@@ -103,7 +111,10 @@ impl Partition {
             return Ok(Vec::new());
         }
         // Of the timestamps a bound is enough: times are looked up from there on, and retention waits a little longer.
-        let max = found.iter().map(|segment| segment.max).max_by_key(|max| max.0);
+        let max = found
+            .iter()
+            .map(|segment| segment.max)
+            .max_by_key(|max| max.0);
         let generation = found.iter().map(|segment| segment.generation).max();
         let put_in = swapped.put_in.iter().map(|(base, bytes)| {
             let mut segment = Segment::new(*base);
@@ -164,13 +175,21 @@ impl Partition {
             };
             if let Some((len, end)) = self.other_file(base, bytes)? {
                 let mut state = self.state.write();
-                let to = state.segments.iter().position(|segment| segment.base == end);
+                let to = state
+                    .segments
+                    .iter()
+                    .position(|segment| segment.base == end);
                 if let Some(to) = to.filter(|to| *to > index) {
-                    let rest = state.segments.drain(index + 1..to).map(|segment| segment.max);
+                    let rest = state
+                        .segments
+                        .drain(index + 1..to)
+                        .map(|segment| segment.max);
                     let max = rest.max_by_key(|max| max.0);
                     if let Some(segment) = state.segments.get_mut(index) {
                         segment.bytes = len;
-                        segment.max = max.into_iter().fold(segment.max, |a, b| if b.0 > a.0 { b } else { a });
+                        segment.max = max
+                            .into_iter()
+                            .fold(segment.max, |a, b| if b.0 > a.0 { b } else { a });
                     }
                     tracing::warn!(folder = %self.folder, base, "a compacted segment was found that the journal lost");
                 }

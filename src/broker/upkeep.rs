@@ -4,7 +4,7 @@
 //! most half of the disk's time goes into it. Changes of the log go through the journal's queue like everybody's.
 
 use super::{
-    compact::{Host, compact},
+    compact::{Host, Outcome, compact},
     groups::GROUPS_TOPIC,
     log::{Op, Shared},
     partition::Partition,
@@ -162,9 +162,16 @@ impl Host for Runner {
         !stopped
     }
 
-    fn swap(&mut self, swap: Swap) -> bool {
+    fn swap(&mut self, swap: Swap) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        (self.enqueue)(Op::Swap { swap, reply }) && matches!(answer.blocking_recv(), Ok(Ok(true)))
+        if !(self.enqueue)(Op::Swap { swap, reply }) {
+            return Outcome::Unknown;
+        }
+        match answer.blocking_recv() {
+            Ok(Ok(true)) => Outcome::Done,
+            Ok(Ok(false)) => Outcome::Refused,
+            Ok(Err(_)) | Err(_) => Outcome::Unknown,
+        }
     }
 }
 

@@ -215,7 +215,9 @@ impl Broker for Memory {
         topic: &'a str,
         _changes: BTreeMap<String, Option<String>>,
     ) -> BoxFuture<'a, Result<TopicInfo>> {
-        let info = self.topic(topic).ok_or_else(|| Error::config("unknown topic"));
+        let info = self
+            .topic(topic)
+            .ok_or_else(|| Error::config("unknown topic"));
         Box::pin(async { info })
     }
 

@@ -359,7 +359,9 @@ pub(super) fn seal(batch: &mut [u8]) {
 }
 
 /// How many headers there are, and their bytes with all lengths.
-pub(super) fn measure<'h>(headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>) -> (i64, usize) {
+pub(super) fn measure<'h>(
+    headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+) -> (i64, usize) {
     headers.fold((0, 0), |(count, bytes), (name, value)| {
         let value_bytes = value.map_or(0, <[u8]>::len);
         let lengths = varint_len(name.len() as i64)

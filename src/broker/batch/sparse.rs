@@ -105,7 +105,10 @@ impl SparseBatch {
         let last_delta = offsets.end.checked_sub(offsets.start + 1);
         let last_delta = last_delta.and_then(|delta| i32::try_from(delta).ok());
         let last_delta = last_delta.ok_or_else(out_of_range)?;
-        let first = self.records.first().map_or(-1, |record| record.timestamp_ms);
+        let first = self
+            .records
+            .first()
+            .map_or(-1, |record| record.timestamp_ms);
         let base_ms = horizon_ms.unwrap_or(first);
         let max_ms = self.records.iter().map(|record| record.timestamp_ms).max();
         let records = self.encode(offsets.start, base_ms);
@@ -118,7 +121,11 @@ impl SparseBatch {
             Some(packed) => (compression, packed),
             None => (Compression::None, &records[..]),
         };
-        let too_large = |_| wrong(Problem::TooLarge { limit: super::RECORDS_BYTES_MAX });
+        let too_large = |_| {
+            wrong(Problem::TooLarge {
+                limit: super::RECORDS_BYTES_MAX,
+            })
+        };
         let length = i32::try_from(HEADER_BYTES - PREFIX_BYTES + body.len()).map_err(too_large)?;
         let count = i32::try_from(self.records.len()).map_err(too_large)?;
         let attributes = compression.id() | horizon_ms.map_or(0, |_| DELETE_HORIZON);
@@ -206,7 +213,9 @@ mod tests {
                     kept.push((record.offset, record.timestamp_ms, record.value.is_none()));
                 }
             }
-            let bytes = sparse.finish(&(2..500), compression, horizon).expect("a batch");
+            let bytes = sparse
+                .finish(&(2..500), compression, horizon)
+                .expect("a batch");
             let batch = Batch::parse(&bytes, 0).expect("it is whole");
             batch.verify().expect("its checksum fits");
             let header = batch.header;
@@ -217,7 +226,10 @@ mod tests {
             let records = reader.read(&batch).expect("it is right");
             let read = records.map(|record| {
                 let record = record.expect("every record is right");
-                assert_eq!(record.key, Some(&u32::try_from(record.offset).unwrap().to_be_bytes()[..]));
+                assert_eq!(
+                    record.key,
+                    Some(&u32::try_from(record.offset).unwrap().to_be_bytes()[..])
+                );
                 assert_eq!(record.headers.get("a"), Some(Some(&b"1"[..])));
                 assert_eq!(record.headers.get("b"), Some(None));
                 (record.offset, record.timestamp_ms, record.value.is_none())

@@ -39,8 +39,18 @@ pub(super) trait Host {
     /// So many bytes were read or written: time for a pause. `false`: end here.
     fn pace(&mut self, bytes: u64) -> bool;
 
-    /// Does a swap; `false` if it was not possible any more.
-    fn swap(&mut self, swap: Swap) -> bool;
+    /// Does a swap; how it ended may stay unknown, if the log stops.
+    fn swap(&mut self, swap: Swap) -> Outcome;
+}
+
+/// How a swap ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    /// Not possible any more, because something else changed the segments.
+    Refused,
+    /// I5: it may be durable, so what was written for it must stay; the next start knows.
+    Unknown,
 }
 
 /// Why a pass ended early.
@@ -141,18 +151,23 @@ fn plan(partition: &Partition, rules: &Rules, now_ms: i64) -> Option<Plan> {
         sources,
     };
     drop(state);
-    #[expect(clippy::cast_precision_loss, reason = "a ratio to compare with a setting")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a ratio to compare with a setting"
+    )]
     let ratio = dirty as f64 / (clean + dirty).max(1) as f64;
-    let wanted = dirty > 0 && (ratio >= rules.dirty_ratio || plan.is_late(partition, rules, now_ms));
+    let wanted =
+        dirty > 0 && (ratio >= rules.dirty_ratio || plan.is_late(partition, rules, now_ms));
     wanted.then_some(plan)
 }
 
 fn sources(partition: &Partition, state: &State, rules: &Rules, now_ms: i64) -> Vec<Source> {
     let youngest = now_ms.saturating_sub(rules.min_lag_ms);
     let may = |(segment, end): &(&Segment, u64)| {
-        let damaged = state.damage.iter().any(|damage| {
-            damage.offsets.start < *end && damage.offsets.end > segment.base
-        });
+        let damaged = state
+            .damage
+            .iter()
+            .any(|damage| damage.offsets.start < *end && damage.offsets.end > segment.base);
         let old = rules.min_lag_ms == 0 || segment.max.0 < youngest;
         partition.is_covered(segment) && !damaged && old
     };
@@ -176,7 +191,10 @@ fn sources(partition: &Partition, state: &State, rules: &Rules, now_ms: i64) -> 
 impl Plan {
     /// Whether the oldest record that was not compacted waits for longer than `max.compaction.lag.ms`.
     fn is_late(&self, partition: &Partition, rules: &Rules, now_ms: i64) -> bool {
-        let dirty = self.sources.iter().find(|source| source.base >= self.clean_to);
+        let dirty = self
+            .sources
+            .iter()
+            .find(|source| source.base >= self.clean_to);
         let (Some(dirty), true) = (dirty, rules.max_lag_ms < i64::MAX) else {
             return false;
         };
@@ -224,9 +242,13 @@ fn pass(
             bytes,
         };
         // A tombstone of a later group may go only if what it deletes is gone: in order, or not at all.
-        if !host.swap(swap) {
-            partition.remove_cleaned(group_base(group));
-            return Err(Stop::Asked);
+        match host.swap(swap) {
+            Outcome::Done => {}
+            Outcome::Refused => {
+                partition.remove_cleaned(group_base(group));
+                return Err(Stop::Asked);
+            }
+            Outcome::Unknown => return Err(Stop::Asked),
         }
         let read = group.iter().map(|source| source.bytes).sum();
         stats.compaction_read_bytes.fetch_add(read, Relaxed);

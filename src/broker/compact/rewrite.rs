@@ -204,7 +204,8 @@ impl<'a> Output<'a> {
         compression: Compression,
     ) -> Result<(), Stop> {
         // A batch has one horizon for all its tombstones.
-        let differs = horizon_ms.is_some() && self.horizon_ms.is_some_and(|h| horizon_ms != Some(h));
+        let differs =
+            horizon_ms.is_some() && self.horizon_ms.is_some_and(|h| horizon_ms != Some(h));
         if !self.pending.is_empty() && (differs || self.pending.bytes() >= BATCH_BYTES) {
             self.flush(record.offset)?;
         }

@@ -123,9 +123,7 @@ impl Log {
         changes: &BTreeMap<String, Option<String>>,
     ) -> Result<Option<Operation>, Error> {
         let topics = self.shared.topics.read();
-        let topic = topics
-            .get(name)
-            .ok_or_else(|| error::unknown_topic(name))?;
+        let topic = topics.get(name).ok_or_else(|| error::unknown_topic(name))?;
         let mut config = topic.config.clone();
         for (key, value) in changes {
             match value {
@@ -196,7 +194,12 @@ impl Log {
             Op::Delete { reply, .. } => answer(reply, Ok(changed)),
             Op::SetLogStart { reply, .. } => answer(reply, Ok(())),
             Op::Alter { topic, reply, .. } => {
-                let info = self.shared.topics.read().get(&topic).map(|topic| topic.info());
+                let info = self
+                    .shared
+                    .topics
+                    .read()
+                    .get(&topic)
+                    .map(|topic| topic.info());
                 answer(reply, info.ok_or_else(|| error::unknown_topic(&topic)));
             }
             Op::Swap { reply, .. } => answer(reply, Ok(false)),
@@ -261,9 +264,11 @@ fn alter(shared: &Shared, topic_id: u128, config: BTreeMap<String, String>) {
 
 fn swap(shared: &Shared, swapped: &Swapped) -> Vec<String> {
     let topics = shared.topics.read();
-    let found = topics
-        .by_id(swapped.topic_id)
-        .and_then(|topic| topic.partitions.get(usize::try_from(swapped.partition).ok()?));
+    let found = topics.by_id(swapped.topic_id).and_then(|topic| {
+        topic
+            .partitions
+            .get(usize::try_from(swapped.partition).ok()?)
+    });
     let Some(partition) = found else {
         return Vec::new();
     };
@@ -307,13 +312,7 @@ pub(super) fn topic(shared: &Shared, created: Created, partitions: Vec<State>) -
             topic: Arc::clone(&created.name),
             partition: u32::try_from(index).unwrap_or(u32::MAX),
         };
-        Arc::new(Partition::new(
-            &shared.means,
-            at,
-            created.id,
-            &rules,
-            state,
-        ))
+        Arc::new(Partition::new(&shared.means, at, created.id, &rules, state))
     };
     Topic {
         partitions: partitions.into_iter().enumerate().map(make).collect(),

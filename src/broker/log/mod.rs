@@ -283,6 +283,11 @@ impl Log {
         self.queue.push_back(op);
     }
 
+    /// Whether an operation waits in the queue.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Does the next thing: finishes what a full disk interrupted, else the next group of commits or the next change.
     pub fn step(&mut self) -> Step {
         if self.shared.stopped.read().is_some() {

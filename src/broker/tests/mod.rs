@@ -8,6 +8,7 @@ mod full;
 mod model;
 mod power;
 mod sweep;
+mod upkeep;
 mod world;
 
 /// Whether the long profile is asked for.
