@@ -385,86 +385,12 @@ struct LogFigures(Arc<Stats>);
 impl Collector for LogFigures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let stats = &*self.0;
-        let counters = [
-            (LOG_COMMITS, "Commits that became durable", &stats.commits),
-            (
-                LOG_BYTES,
-                "Bytes of record batches that became durable",
-                &stats.bytes,
-            ),
-            (LOG_READ_BYTES, "Bytes served to readers", &stats.read_bytes),
-            (LOG_CHECKPOINTS, "Checkpoints made", &stats.checkpoints),
-            (LOG_DAMAGE, "Damaged ranges found", &stats.damage),
-            (
-                LOG_RETENTION_SEGMENTS,
-                "Segments that retention removed",
-                &stats.retention_segments,
-            ),
-            (
-                LOG_COMPACTIONS,
-                "Compactions that changed a partition",
-                &stats.compactions,
-            ),
-            (
-                LOG_COMPACTIONS_FAILED,
-                "Compactions that ended early",
-                &stats.compactions_failed,
-            ),
-            (
-                LOG_COMPACTION_READ,
-                "Bytes of segments that compaction replaced",
-                &stats.compaction_read_bytes,
-            ),
-            (
-                LOG_COMPACTION_WRITTEN,
-                "Bytes of segments that compaction wrote",
-                &stats.compaction_written_bytes,
-            ),
-            (
-                LOG_COMPACTION_REMOVED,
-                "Records that compaction left out",
-                &stats.compaction_removed_records,
-            ),
-        ];
-        for (name, help, value) in counters {
+        for (name, help, value) in counters(stats) {
             let counter = ConstCounter::new(value.load(Relaxed));
             let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             counter.encode(metric)?;
         }
-        let gauges = [
-            (
-                LOG_JOURNAL_BYTES,
-                "Journal that a recovery would replay",
-                &stats.journal_bytes,
-            ),
-            (
-                LOG_FREE_BYTES,
-                "Free bytes of the file system",
-                &stats.free_bytes,
-            ),
-            (
-                LOG_WAITING,
-                "1 while commits wait for disk space",
-                &stats.waiting_for_space,
-            ),
-            (
-                LOG_QUEUED_BYTES,
-                "Bytes that wait to be committed",
-                &stats.queued_bytes,
-            ),
-            (LOG_SEGMENT_BYTES, "Bytes of all segments", &stats.log_bytes),
-            (
-                LOG_LIMIT_BYTES,
-                "Bytes that segments may take",
-                &stats.log_limit,
-            ),
-            (
-                LOG_RETENTION_HELD,
-                "Partitions where retention waits for a sink",
-                &stats.retention_held,
-            ),
-        ];
-        for (name, help, value) in gauges {
+        for (name, help, value) in gauges(stats) {
             let level = i64::try_from(value.load(Relaxed)).unwrap_or(i64::MAX);
             let gauge = ConstGauge::new(level);
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
@@ -483,6 +409,89 @@ impl Collector for LogFigures {
         let sum = fraction(stats.sync_us_total.load(Relaxed));
         metric.encode_histogram::<NoLabelSet>(sum, total, &buckets, None)
     }
+}
+
+/// A counter or gauge of the log: name, help, value.
+type Figure<'a> = (&'static str, &'static str, &'a AtomicU64);
+
+fn counters(stats: &Stats) -> [Figure<'_>; 11] {
+    [
+        (LOG_COMMITS, "Commits that became durable", &stats.commits),
+        (
+            LOG_BYTES,
+            "Bytes of record batches that became durable",
+            &stats.bytes,
+        ),
+        (LOG_READ_BYTES, "Bytes served to readers", &stats.read_bytes),
+        (LOG_CHECKPOINTS, "Checkpoints made", &stats.checkpoints),
+        (LOG_DAMAGE, "Damaged ranges found", &stats.damage),
+        (
+            LOG_RETENTION_SEGMENTS,
+            "Segments that retention removed",
+            &stats.retention_segments,
+        ),
+        (
+            LOG_COMPACTIONS,
+            "Compactions that changed a partition",
+            &stats.compactions,
+        ),
+        (
+            LOG_COMPACTIONS_FAILED,
+            "Compactions that ended early",
+            &stats.compactions_failed,
+        ),
+        (
+            LOG_COMPACTION_READ,
+            "Bytes of segments that compaction replaced",
+            &stats.compaction_read_bytes,
+        ),
+        (
+            LOG_COMPACTION_WRITTEN,
+            "Bytes of segments that compaction wrote",
+            &stats.compaction_written_bytes,
+        ),
+        (
+            LOG_COMPACTION_REMOVED,
+            "Records that compaction left out",
+            &stats.compaction_removed_records,
+        ),
+    ]
+}
+
+fn gauges(stats: &Stats) -> [Figure<'_>; 7] {
+    [
+        (
+            LOG_JOURNAL_BYTES,
+            "Journal that a recovery would replay",
+            &stats.journal_bytes,
+        ),
+        (
+            LOG_FREE_BYTES,
+            "Free bytes of the file system",
+            &stats.free_bytes,
+        ),
+        (
+            LOG_WAITING,
+            "1 while commits wait for disk space",
+            &stats.waiting_for_space,
+        ),
+        (
+            LOG_QUEUED_BYTES,
+            "Bytes that wait to be committed",
+            &stats.queued_bytes,
+        ),
+        (LOG_SEGMENT_BYTES, "Bytes of all segments", &stats.log_bytes),
+        (
+            LOG_LIMIT_BYTES,
+            "Bytes that segments may take",
+            &stats.log_limit,
+        ),
+        (
+            LOG_RETENTION_HELD,
+            "Partitions where retention waits for a sink",
+            &stats.retention_held,
+        ),
+    ]
 }
 
 /// Microseconds as seconds.

@@ -308,7 +308,9 @@ async fn an_interval_gathers_commits_and_acknowledges_none_before_its_sync() {
     assert_eq!(ends(&log).high_watermark, 200);
     let took = began.elapsed();
     let syncs = stats.syncs.load(Relaxed) - syncs;
-    println!("200 commits: {syncs} syncs in {took:?} at an interval of {interval:?}");
+    crate::broker::tests::report(&format!(
+        "200 commits: {syncs} syncs in {took:?} at an interval of {interval:?}"
+    ));
     let possible = took.as_millis() / interval.as_millis() + 2;
     assert!(u128::from(syncs) <= possible, "{syncs} syncs in {took:?}");
     log.close().await.expect("closed");

@@ -603,21 +603,8 @@ impl World {
                 Answer::Refused(error) => panic!("not deleted: {}", error.chain()),
                 Answer::Unknown => {}
             },
-            Pending::Alter(name, value, mut answer) => match take(&mut answer) {
-                Answer::None => return Some(Pending::Alter(name, value, answer)),
-                Answer::Done(info) => {
-                    assert_eq!(info.config.get(SETTING), value.as_ref());
-                    self.model.altered(&name, &value);
-                }
-                Answer::Refused(error) => panic!("not altered: {}", error.chain()),
-                Answer::Unknown => {}
-            },
-            Pending::Swap(mut answer) => match take(&mut answer) {
-                Answer::None => return Some(Pending::Swap(answer)),
-                Answer::Done(done) => self.swaps += u64::from(done),
-                Answer::Refused(error) => panic!("not swapped: {}", error.chain()),
-                Answer::Unknown => {}
-            },
+            Pending::Alter(name, value, answer) => return self.harvest_alter(name, value, answer),
+            Pending::Swap(answer) => return self.harvest_swap(answer),
             Pending::LogStart(at, offset, mut answer) => match take(&mut answer) {
                 Answer::None => return Some(Pending::LogStart(at, offset, answer)),
                 Answer::Done(()) => self.model.moved_start(&at, offset),
@@ -628,6 +615,34 @@ impl World {
                 }
                 Answer::Unknown => {}
             },
+        }
+        None
+    }
+
+    fn harvest_alter(
+        &mut self,
+        name: String,
+        value: Option<String>,
+        mut answer: Receiver<Result<TopicInfo, Error>>,
+    ) -> Option<Pending> {
+        match take(&mut answer) {
+            Answer::None => return Some(Pending::Alter(name, value, answer)),
+            Answer::Done(info) => {
+                assert_eq!(info.config.get(SETTING), value.as_ref());
+                self.model.altered(&name, &value);
+            }
+            Answer::Refused(error) => panic!("not altered: {}", error.chain()),
+            Answer::Unknown => {}
+        }
+        None
+    }
+
+    fn harvest_swap(&mut self, mut answer: Receiver<Result<bool, Error>>) -> Option<Pending> {
+        match take(&mut answer) {
+            Answer::None => return Some(Pending::Swap(answer)),
+            Answer::Done(done) => self.swaps += u64::from(done),
+            Answer::Refused(error) => panic!("not swapped: {}", error.chain()),
+            Answer::Unknown => {}
         }
         None
     }
