@@ -12,6 +12,7 @@ mod embedded;
 mod error;
 mod fetch;
 mod files;
+mod folder;
 mod groups;
 mod index;
 mod journal;

@@ -191,23 +191,17 @@ impl Partition {
 
     fn hint(&self, offset: u64, segment: (u64, u64)) -> Option<u64> {
         let hints = self.hints.lock();
-        let found = hints
-            .iter()
-            .find(|hint| hint.offset == offset && hint.segment == segment);
-        found.map(|hint| hint.position)
+        let is = |hint: &&Hint| hint.offset == offset && hint.segment == segment;
+        hints.iter().find(is).map(|hint| hint.position)
     }
 
-    fn remember(&self, offset: u64, segment: (u64, u64), position: u64) {
+    fn remember(&self, hint: Hint) {
         let mut hints = self.hints.lock();
-        hints.retain(|hint| hint.offset != offset);
+        hints.retain(|known| known.offset != hint.offset);
         if hints.len() >= HINTS_MAX {
             hints.remove(0);
         }
-        hints.push(Hint {
-            offset,
-            segment,
-            position,
-        });
+        hints.push(hint);
     }
 
     /// Reads a segment from its start and marks what is damaged.
@@ -389,7 +383,11 @@ impl View {
             expected = batch.header.next_offset();
         }
         bytes.truncate(done);
-        partition.remember(expected, self.segment(), self.position + done as u64);
+        partition.remember(Hint {
+            offset: expected,
+            segment: self.segment(),
+            position: self.position + done as u64,
+        });
         Ok(bytes.into())
     }
 

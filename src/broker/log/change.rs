@@ -4,8 +4,9 @@
 use super::{Log, Op, Shared, answer};
 use crate::broker::{
     NewTopic, TopicInfo, error,
+    folder::DELETED,
     journal::{Created, Failure, Operation, Swapped},
-    partition::{DELETED, Partition, Segment, State},
+    partition::{Partition, Segment, State},
     rules::{self, Rules},
     storage::Storage,
     topics::{self, Topic},

@@ -7,9 +7,9 @@
 use super::{Log, change};
 use crate::broker::{
     GroupPosition, checkpoint,
+    folder::LOGS,
     journal::{Failure, Position},
     meta,
-    partition::LOGS,
     storage::Storage,
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};

@@ -13,11 +13,13 @@ use super::{Shared, change};
 use crate::broker::{
     batch::Batch,
     checkpoint::{self, Checkpoint},
-    error, groups,
+    error,
+    folder::{DELETED, LOGS},
+    groups,
     groups::GROUPS_TOPIC,
     journal::{self, Created, Entry, Failure, Found, Item, Journal, Operation, Resume, Scanner},
     meta,
-    partition::{DELETED, Damage, LOGS, Partition, Placed, State},
+    partition::{Damage, Partition, Placed, State},
     storage::Storage,
 };
 use bytes::Bytes;
