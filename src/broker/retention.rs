@@ -12,7 +12,7 @@ use super::{
     log::{Op, Shared},
     partition::{Partition, Segment, State},
     rules::Rules,
-    settings::SINK_LIMIT_PERCENT,
+    settings::{SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT},
     stats::Stats,
 };
 use std::{
@@ -145,6 +145,13 @@ fn measure(shared: &Shared) {
     let there = bytes.saturating_add(free);
     let limit = shared.settings.log_bytes_max.unwrap_or(there).min(there);
     stats.log_limit.store(limit.max(1), Relaxed);
+}
+
+/// Whether commits must wait because of `log_bytes_max`. Without one the guard of the free space says so.
+pub(super) fn is_at_limit(shared: &Shared) -> bool {
+    let bytes = shared.means.stats.log_bytes.load(Relaxed);
+    let limit = shared.settings.log_bytes_max;
+    limit.is_some_and(|limit| bytes >= limit / 100 * SOURCE_LIMIT_PERCENT)
 }
 
 /// How much of its limit the log takes; 0 until it was measured.

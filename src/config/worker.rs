@@ -92,7 +92,7 @@ const BYTES_MAX: Key<u64> = Key::required(
     "log.bytes.max",
     "Log",
     "what all segments may take: above 70 % retention no longer waits for sinks, above 90 % commits wait; unset: \
-     what they take and what is free",
+     what they take and what is free, and commits wait for free space alone",
 )
 .optional();
 const FLUSH: Key<FlushWhen> = Key::required(

@@ -30,7 +30,7 @@ use super::{
     meta,
     partition::{Means, Partition},
     retention,
-    settings::{SOURCE_LIMIT_PERCENT, Settings},
+    settings::Settings,
     stats::Stats,
     storage::{Lock, Storage},
     swap::Swap,
@@ -369,7 +369,7 @@ impl Log {
             return Ok(());
         }
         if space.free < self.shared.settings.free_space_min(space.total)
-            || retention::usage_percent(&self.shared.means.stats) >= SOURCE_LIMIT_PERCENT
+            || retention::is_at_limit(&self.shared)
         {
             Err(Failure::Full)
         } else {
