@@ -2,27 +2,24 @@
 //!
 //! Never touched per record: tasks add a batch's figures at once. A connector's series go with it.
 
-use crate::broker::{SYNC_BUCKETS_US, Stats};
+mod log;
+
+use crate::broker::Stats;
+use log::LogFigures;
 use parking_lot::Mutex;
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text},
+    encoding::text,
     metrics::{
-        MetricType,
-        counter::{ConstCounter, Counter},
+        counter::Counter,
         family::Family,
-        gauge::{ConstGauge, Gauge},
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::Registry,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// What every name begins with.
@@ -55,27 +52,6 @@ const ERRORS: &str = "errors";
 const RESTARTS: &str = "restarts";
 /// Gauge by state: 1 for the task's state.
 const TASK_STATE: &str = "task_state";
-
-/// Counter: commits that became durable.
-const LOG_COMMITS: &str = "log_commits";
-/// Counter: bytes of record batches that became durable.
-const LOG_BYTES: &str = "log_bytes";
-/// Counter: bytes served to readers.
-const LOG_READ_BYTES: &str = "log_read_bytes";
-/// Counter: checkpoints made.
-const LOG_CHECKPOINTS: &str = "log_checkpoints";
-/// Counter: damaged ranges found.
-const LOG_DAMAGE: &str = "log_damage";
-/// Gauge: journal that a recovery would replay.
-const LOG_JOURNAL_BYTES: &str = "log_journal_bytes";
-/// Gauge: free bytes of the file system.
-const LOG_FREE_BYTES: &str = "log_free_bytes";
-/// Gauge: 1 while commits wait for disk space.
-const LOG_WAITING: &str = "log_waiting_for_space";
-/// Gauge: bytes that wait to be committed.
-const LOG_QUEUED_BYTES: &str = "log_queued_bytes";
-/// Histogram: one sync of the journal.
-const LOG_SYNC_SECONDS: &str = "log_sync_seconds";
 
 /// Labels in a fixed order.
 type Labels = Vec<(&'static str, String)>;
@@ -358,78 +334,6 @@ impl TaskMetrics {
                 .set(is);
         }
     }
-}
-
-/// The log's counters, read when a page is made.
-#[derive(Debug)]
-struct LogFigures(Arc<Stats>);
-
-impl Collector for LogFigures {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let stats = &*self.0;
-        let counters = [
-            (LOG_COMMITS, "Commits that became durable", &stats.commits),
-            (
-                LOG_BYTES,
-                "Bytes of record batches that became durable",
-                &stats.bytes,
-            ),
-            (LOG_READ_BYTES, "Bytes served to readers", &stats.read_bytes),
-            (LOG_CHECKPOINTS, "Checkpoints made", &stats.checkpoints),
-            (LOG_DAMAGE, "Damaged ranges found", &stats.damage),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value.load(Relaxed));
-            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
-            counter.encode(metric)?;
-        }
-        let gauges = [
-            (
-                LOG_JOURNAL_BYTES,
-                "Journal that a recovery would replay",
-                &stats.journal_bytes,
-            ),
-            (
-                LOG_FREE_BYTES,
-                "Free bytes of the file system",
-                &stats.free_bytes,
-            ),
-            (
-                LOG_WAITING,
-                "1 while commits wait for disk space",
-                &stats.waiting_for_space,
-            ),
-            (
-                LOG_QUEUED_BYTES,
-                "Bytes that wait to be committed",
-                &stats.queued_bytes,
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let level = i64::try_from(value.load(Relaxed)).unwrap_or(i64::MAX);
-            let gauge = ConstGauge::new(level);
-            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-            gauge.encode(metric)?;
-        }
-        let help = "One sync of the journal";
-        let mut metric =
-            encoder.encode_descriptor(LOG_SYNC_SECONDS, help, None, MetricType::Histogram)?;
-        let bounds = SYNC_BUCKETS_US.iter().map(|us| fraction(*us));
-        let counts = stats
-            .sync_us_buckets
-            .iter()
-            .map(|count| count.load(Relaxed));
-        let buckets: Vec<(f64, u64)> = bounds.chain([f64::MAX]).zip(counts).collect();
-        let total = buckets.iter().map(|(_, count)| count).sum();
-        let sum = fraction(stats.sync_us_total.load(Relaxed));
-        metric.encode_histogram::<NoLabelSet>(sum, total, &buckets, None)
-    }
-}
-
-/// Microseconds as seconds.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
-fn fraction(us: u64) -> f64 {
-    us as f64 / 1e6
 }
 
 fn labels(connector: &str, task: u32) -> Labels {

@@ -28,7 +28,11 @@ use crate::{
     state::{ConfigStore, OffsetStore, Sealer},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tapline_sdk::{Error, Result};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -132,6 +136,16 @@ impl Worker {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// The groups of all connectors there are, running or not: what they have not read is kept.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<Arc<str>> {
+        let configs = self.shared.configs.all();
+        configs
+            .keys()
+            .map(|name| sink::group(name).into())
+            .collect()
     }
 
     /// The log.

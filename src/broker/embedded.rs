@@ -7,12 +7,14 @@ use super::{
     Broker, Commit, Fetch, Fetched, GroupPosition, NewTopic, TopicInfo, Writer, error,
     fetch::fetch,
     log::{self, CheckpointDone, Log, Op, Reply, Shared, Step, WriterId},
-    settings::Settings,
+    settings::{Flush, Settings},
     stats::Stats,
     storage::{Disk, Storage},
+    upkeep::Upkeep,
 };
 use parking_lot::Mutex;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     path::Path,
     sync::{
@@ -35,6 +37,9 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 /// Journal that may pile up behind a slow checkpoint, in multiples of what makes one due; then commits wait for it.
 const CHECKPOINT_LAG_MAX: u64 = 4;
 
+/// So much that waits is synced before its time: more at once gains nothing.
+const FLUSH_BYTES: u64 = 8 << 20;
+
 enum Message {
     Op(Op),
     Checkpointed(CheckpointDone),
@@ -49,6 +54,7 @@ pub struct Embedded {
     shared: Arc<Shared>,
     sender: mpsc::Sender<Message>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+    upkeep: Mutex<Upkeep>,
 }
 
 impl Embedded {
@@ -81,16 +87,29 @@ impl Embedded {
             checkpointing: None,
             closing: None,
             full: false,
+            last_flush: Duration::ZERO,
+            flush_waits: false,
         };
         let thread = thread::Builder::new()
             .name("journal".into())
             .spawn(move || worker.run())
             .map_err(|error| error::io("cannot start the journal's thread", error))?;
+        let queue = sender.clone();
+        let enqueue = Box::new(move |op| queue.send(Message::Op(op)).is_ok());
+        let upkeep = Upkeep::start(Arc::clone(&shared), enqueue)
+            .map_err(|error| error::io("cannot start the upkeep's thread", error))?;
         Ok(Self {
             shared,
             sender,
             thread: Mutex::new(Some(thread)),
+            upkeep: Mutex::new(upkeep),
         })
+    }
+
+    /// Says which groups read the log: retention and compaction keep for them what they have not read. Until then
+    /// every stored position counts, also one of a group that nobody uses any more.
+    pub fn keep_for(&self, groups: impl Fn() -> BTreeSet<Arc<str>> + Send + Sync + 'static) {
+        *self.shared.kept_for.write() = Some(Arc::new(groups));
     }
 
     /// Counters for the metrics endpoint.
@@ -102,6 +121,7 @@ impl Embedded {
     /// Decides what is enqueued, takes a checkpoint and marks the shutdown as clean. Later commits fail. On a full
     /// disk what waits is given up, and the error says so.
     pub async fn close(&self) -> Result<(), Error> {
+        self.upkeep.lock().stop();
         let closed = self.ask(Message::Close).await;
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
@@ -122,12 +142,14 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
+        self.upkeep.get_mut().stop();
         let thread = self.thread.get_mut().take();
         // If the thread has ended, nobody listens; if it panicked, that was printed when it did.
         drop(self.sender.send(Message::Abandon));
         if let Some(thread) = thread {
             drop(thread.join());
         }
+        self.upkeep.get_mut().join();
     }
 }
 
@@ -147,6 +169,9 @@ struct Worker {
     last_checkpoint: Duration,
     closing: Option<Reply<()>>,
     full: bool,
+    /// When the last group was synced, and whether the next one waits for its time ([`Flush::Interval`]).
+    last_flush: Duration,
+    flush_waits: bool,
 }
 
 impl Worker {
@@ -173,6 +198,8 @@ impl Worker {
     fn wait(&self) -> Option<Option<Message>> {
         let timeout = if self.full {
             FULL_RETRY
+        } else if self.flush_waits {
+            self.until_flush()
         } else if self.checkpointing.is_none() && self.log.wants_checkpoint() {
             let due = self.last_checkpoint + self.shared.settings.checkpoint_interval;
             due.saturating_sub(self.shared.storage().monotonic())
@@ -184,6 +211,18 @@ impl Worker {
             Err(mpsc::RecvTimeoutError::Timeout) => Some(None),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
         }
+    }
+
+    /// How long what waits must wait for the next sync: nothing is written, acknowledged or seen before (I2, I3).
+    fn until_flush(&self) -> Duration {
+        let Flush::Interval(interval) = self.shared.settings.flush else {
+            return Duration::ZERO;
+        };
+        let queued = self.shared.means.stats.queued_bytes.load(Relaxed);
+        if self.closing.is_some() || queued >= FLUSH_BYTES || !self.log.has_queued() {
+            return Duration::ZERO;
+        }
+        (self.last_flush + interval).saturating_sub(self.shared.storage().monotonic())
     }
 
     /// Whether to go on.
@@ -214,8 +253,15 @@ impl Worker {
             if self.lags() {
                 return true;
             }
+            self.flush_waits = !self.until_flush().is_zero();
+            if self.flush_waits {
+                return true;
+            }
             match self.log.step() {
-                Step::Done => self.full = false,
+                Step::Done => {
+                    self.full = false;
+                    self.last_flush = self.shared.storage().monotonic();
+                }
                 Step::Full => {
                     self.full = true;
                     return true;
@@ -374,6 +420,21 @@ impl Broker for Embedded {
     fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         let topic = topic.to_owned();
         Box::pin(self.ask(move |reply| Message::Op(Op::Delete { topic, reply })))
+    }
+
+    fn alter<'a>(
+        &'a self,
+        topic: &'a str,
+        changes: BTreeMap<String, Option<String>>,
+    ) -> BoxFuture<'a, Result<TopicInfo, Error>> {
+        let topic = topic.to_owned();
+        Box::pin(self.ask(move |reply| {
+            Message::Op(Op::Alter {
+                topic,
+                changes,
+                reply,
+            })
+        }))
     }
 
     fn set_log_start<'a>(

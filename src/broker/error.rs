@@ -117,7 +117,7 @@ pub(super) fn out_of_range(at: &TopicPartition, offset: u64, start: u64, end: u6
         at.topic, at.partition
     ))
     .code("TL0212")
-    .remedy("set the position with `tapline offsets set`; records outside that range are gone")
+    .remedy("set the position with `tapline offsets set`; records outside that range are gone, by retention or near `log.bytes.max`")
 }
 
 pub(super) fn damaged(at: &TopicPartition, range: &Range<u64>) -> Error {

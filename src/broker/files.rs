@@ -23,16 +23,25 @@ impl Files {
 
     /// A file that exists.
     pub(super) fn get(&self, path: &str) -> io::Result<Arc<dyn File>> {
-        self.with(path, Open::Write)
+        self.with(path, path.to_owned(), Open::Write)
+    }
+
+    /// A file that exists, of a segment of this generation: compaction puts another file in place under the same
+    /// name, and a handle of the one before must not be taken for it.
+    pub(super) fn get_of(&self, path: &str, generation: u64) -> io::Result<Arc<dyn File>> {
+        if generation == 0 {
+            return self.get(path);
+        }
+        self.with(path, format!("{path}#{generation}"), Open::Write)
     }
 
     /// A file, made empty if it is missing.
     pub(super) fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
-        self.with(path, Open::Create)
+        self.with(path, path.to_owned(), Open::Create)
     }
 
-    fn with(&self, path: &str, how: Open) -> io::Result<Arc<dyn File>> {
-        if let Some(file) = self.open.lock().get(path) {
+    fn with(&self, path: &str, key: String, how: Open) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = self.open.lock().get(&key) {
             return Ok(Arc::clone(file));
         }
         let file = self.storage.open(path, how)?;
@@ -41,7 +50,7 @@ impl Files {
             // Those in use live on with their users.
             open.clear();
         }
-        open.insert(path.to_owned(), Arc::clone(&file));
+        open.insert(key, Arc::clone(&file));
         Ok(file)
     }
 

@@ -15,7 +15,10 @@ use super::{
     layout::{Fields, Put},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// The topic that holds them, by Kafka's name.
 pub const GROUPS_TOPIC: &str = "__consumer_offsets";
@@ -26,6 +29,13 @@ pub(super) const GROUP_NAME_MAX: usize = 1_024;
 const TOPIC_ID: &str = "tapline.topic.id";
 const KEY_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 3;
+
+/// The group that stands lowest in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Floor {
+    pub group: Arc<str>,
+    pub next: u64,
+}
 
 /// The stored positions of all groups.
 #[derive(Debug, Default)]
@@ -55,6 +65,24 @@ impl Groups {
 
     pub(super) fn all(&self) -> impl Iterator<Item = GroupPosition> {
         self.0.iter().flat_map(|(group, map)| list(group, map))
+    }
+
+    /// The lowest position per topic and partition, of these groups or of all.
+    pub(super) fn floors(
+        &self,
+        groups: Option<&BTreeSet<Arc<str>>>,
+    ) -> HashMap<(u128, u32), Floor> {
+        let mut floors: HashMap<(u128, u32), Floor> = HashMap::new();
+        let wanted = |group: &Arc<str>| groups.is_none_or(|groups| groups.contains(group));
+        for (group, positions) in self.0.iter().filter(|(group, _)| wanted(group)) {
+            for (at, next) in positions {
+                if floors.get(at).is_none_or(|floor| *next < floor.next) {
+                    let (group, next) = (Arc::clone(group), *next);
+                    floors.insert(*at, Floor { group, next });
+                }
+            }
+        }
+        floors
     }
 
     /// The topic was deleted.

@@ -6,11 +6,13 @@
 
 pub mod batch;
 mod checkpoint;
+mod compact;
 mod dump;
 mod embedded;
 mod error;
 mod fetch;
 mod files;
+mod folder;
 mod groups;
 mod index;
 mod journal;
@@ -20,17 +22,21 @@ mod meta;
 mod partition;
 pub mod partitioner;
 mod reader;
+mod retention;
+mod rules;
 mod settings;
 mod stats;
 pub mod storage;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod upkeep;
 
 pub use dump::{Dump, Dumped, dump};
 pub use embedded::Embedded;
 pub use groups::GROUPS_TOPIC;
-pub use settings::Settings;
+pub use settings::{Flush, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT, Settings};
 pub use stats::{SYNC_BUCKETS_US, Stats};
 
 use bytes::Bytes;
@@ -148,6 +154,14 @@ pub trait Broker: Send + Sync {
 
     /// Creates topics, durable on return, and returns them as they stand.
     fn create(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>>;
+
+    /// Changes settings of a topic, durable on return; `None` takes a setting back to its default. Readers and writers
+    /// go on meanwhile.
+    fn alter<'a>(
+        &'a self,
+        topic: &'a str,
+        changes: BTreeMap<String, Option<String>>,
+    ) -> BoxFuture<'a, Result<TopicInfo, Error>>;
 
     /// Deletes a topic, durable on return; `Ok(false)` if there is none.
     fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<bool, Error>>;

@@ -8,11 +8,13 @@ use super::{
     batch::{HEADER_BYTES, Header, PREFIX_BYTES},
     error,
     files::Files,
+    folder::folder,
     index::Index,
+    reader::header_at,
+    rules::Rules,
     stats::Stats,
-    storage::{Open, Storage, read_file, write_all_at},
+    storage::{Storage, write_all_at},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -20,7 +22,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
 };
 use tapline_sdk::{Error, TopicPartition};
@@ -83,6 +85,12 @@ pub(super) struct Segment {
     pub max: (i64, u64),
     /// Of the last segment, once something was appended since the start.
     pub index: Option<Index>,
+    /// Which file of this name it is: compaction counts it up. Begins anew with each start.
+    pub generation: u64,
+    /// The largest timestamp of the first batch, once it is known: the age that closes the segment counts from it.
+    first_ms: Option<i64>,
+    /// How many checkpoints had begun when its file was complete: a later one covers all of it.
+    pub complete_at: u64,
 }
 
 impl Segment {
@@ -92,6 +100,9 @@ impl Segment {
             bytes: 0,
             max: (NO_TIMESTAMP, base),
             index: None,
+            generation: 0,
+            first_ms: None,
+            complete_at: 0,
         }
     }
 }
@@ -116,6 +127,8 @@ pub(super) struct State {
     pub segments: Vec<Segment>,
     pub damage: Vec<Damage>,
     pub deleted: bool,
+    /// Below it no key has two records that compaction may tell apart; where the next one begins to look.
+    pub clean_to: u64,
 }
 
 /// A partition, shared by the journal's thread and readers.
@@ -125,14 +138,32 @@ pub(super) struct Partition {
     /// `logs/<topic>-<partition>`.
     pub folder: String,
     pub segment_bytes: AtomicU64,
+    pub segment_ms: AtomicI64,
     pub(super) files: Arc<Files>,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) stats: Arc<Stats>,
+    pub(super) checkpoints: Arc<Checkpoints>,
     pub(super) state: RwLock<State>,
     /// Told when the end or the start moves, or the topic is deleted.
     pub changed: Notify,
-    /// Where the last reads ended: offset, segment, position.
-    pub(super) hints: Mutex<Vec<(u64, u64, u64)>>,
+    /// Where the last reads ended.
+    pub(super) hints: Mutex<Vec<Hint>>,
+}
+
+/// Where a read ended, and the next one is likely to begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hint {
+    pub offset: u64,
+    /// Base offset and generation.
+    pub segment: (u64, u64),
+    pub position: u64,
+}
+
+/// How many checkpoints were begun since the start, and which was the last to be finished.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    pub begun: AtomicU64,
+    pub finished: AtomicU64,
 }
 
 /// What all partitions of a log share.
@@ -141,6 +172,7 @@ pub(super) struct Means {
     pub files: Arc<Files>,
     pub storage: Arc<dyn Storage>,
     pub stats: Arc<Stats>,
+    pub checkpoints: Arc<Checkpoints>,
 }
 
 impl Partition {
@@ -148,21 +180,29 @@ impl Partition {
         means: &Means,
         at: TopicPartition,
         topic_id: u128,
-        segment_bytes: u64,
+        rules: &Rules,
         state: State,
     ) -> Self {
         Self {
             folder: folder(&at),
             at,
             topic_id,
-            segment_bytes: AtomicU64::new(segment_bytes),
+            segment_bytes: AtomicU64::new(rules.segment_bytes),
+            segment_ms: AtomicI64::new(rules.segment_ms),
             files: Arc::clone(&means.files),
             storage: Arc::clone(&means.storage),
             stats: Arc::clone(&means.stats),
+            checkpoints: Arc::clone(&means.checkpoints),
             state: RwLock::new(state),
             changed: Notify::new(),
             hints: Mutex::default(),
         }
+    }
+
+    /// Takes over changed settings; the next append heeds them.
+    pub(super) fn alter(&self, rules: &Rules) {
+        self.segment_bytes.store(rules.segment_bytes, Relaxed);
+        self.segment_ms.store(rules.segment_ms, Relaxed);
     }
 
     pub(super) fn path(&self, base: u64, suffix: &str) -> String {
@@ -177,12 +217,14 @@ impl Partition {
         };
         let (base, position) = self.writable(&first.header)?;
         let limit = self.segment_bytes.load(Relaxed);
+        let first_ms = first.header.max_timestamp_ms;
         let mut parts = Vec::with_capacity(batches.len() * 2);
         let mut bytes = 0;
         let mut count = 0;
         for batch in batches {
             let fits = position + bytes + batch.header.bytes as u64 <= limit
-                && reaches(base, &batch.header);
+                && reaches(base, &batch.header)
+                && !self.is_too_young(first_ms, &batch.header);
             let follows = count == 0
                 || batches
                     .get(count - 1)
@@ -202,6 +244,7 @@ impl Partition {
             // Only a hint: what goes wrong here is found by the sync that counts.
             drop(file.start_writeback(from, crossed - from));
         }
+        self.stats.log_bytes.fetch_add(bytes, Relaxed);
         self.publish(batches.get(..count).unwrap_or_default())?;
         Ok(count)
     }
@@ -217,14 +260,19 @@ impl Partition {
             )
         };
         if let Some((base, bytes, max_timestamp)) = last {
-            let full = bytes > 0 && bytes + header.bytes as u64 > self.segment_bytes.load(Relaxed);
+            if !has_index {
+                self.load_last(base, bytes, max_timestamp)?;
+            }
+            let first_ms = self
+                .state
+                .read()
+                .segments
+                .last()
+                .and_then(|last| last.first_ms);
+            let full = bytes > 0
+                && (bytes + header.bytes as u64 > self.segment_bytes.load(Relaxed)
+                    || first_ms.is_some_and(|first_ms| self.is_too_young(first_ms, header)));
             if !full && reaches(base, header) {
-                if !has_index {
-                    let index = self.load_index(base, bytes, max_timestamp)?;
-                    if let Some(segment) = self.state.write().segments.last_mut() {
-                        segment.index = Some(index);
-                    }
-                }
                 return Ok((base, bytes));
             }
             self.close_last()?;
@@ -233,10 +281,24 @@ impl Partition {
         Ok((header.base_offset, 0))
     }
 
-    fn load_index(&self, base: u64, bytes: u64, max_timestamp: i64) -> io::Result<Index> {
+    /// Whether a batch is so much younger than a segment's first that it belongs into the next, as in Kafka.
+    fn is_too_young(&self, first_ms: i64, header: &Header) -> bool {
+        first_ms >= 0
+            && header.max_timestamp_ms.saturating_sub(first_ms) > self.segment_ms.load(Relaxed)
+    }
+
+    /// What the start did not read of the last segment: its index, and how old it is.
+    fn load_last(&self, base: u64, bytes: u64, max_timestamp: i64) -> io::Result<()> {
         let offsets = self.files.create(&self.path(base, "index"))?;
         let times = self.files.create(&self.path(base, "timeindex"))?;
-        Index::load(&*offsets, &*times, bytes, max_timestamp)
+        let index = Index::load(&*offsets, &*times, bytes, max_timestamp)?;
+        let file = self.files.create(&self.path(base, "log"))?;
+        let first = header_at(&*file, 0, bytes)?;
+        if let Some(segment) = self.state.write().segments.last_mut() {
+            segment.index = Some(index);
+            segment.first_ms = first.map(|header| header.max_timestamp_ms);
+        }
+        Ok(())
     }
 
     fn open_segment(&self, base: u64) -> io::Result<()> {
@@ -253,57 +315,6 @@ impl Partition {
         Ok(())
     }
 
-    /// Makes the folder, with a note of whose it is; one of a deleted topic of the same name is moved away.
-    fn claim_folder(&self) -> io::Result<()> {
-        if self.owns_folder()? {
-            return Ok(());
-        }
-        match self.move_folder_away() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // The next start removes it.
-            other => drop(other?),
-        }
-        self.storage.create_dir(&self.folder)?;
-        let note = self.storage.open(&self.note_path(), Open::Create)?;
-        write_all_at(&*note, &[self.note().as_bytes()], 0)
-    }
-
-    /// Whether the folder exists and is this topic's, not that of a topic of the same name.
-    pub(super) fn owns_folder(&self) -> io::Result<bool> {
-        match read_file(&*self.storage, &self.note_path()) {
-            Ok(bytes) => Ok(bytes == self.note().as_bytes()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn note_path(&self) -> String {
-        format!("{}/partition.metadata", self.folder)
-    }
-
-    /// As Kafka writes it.
-    fn note(&self) -> String {
-        let id = URL_SAFE_NO_PAD.encode(self.topic_id.to_be_bytes());
-        format!("version: 0\ntopic_id: {id}")
-    }
-
-    /// The topic is deleted: its folder gets a name of its own, which is returned. Nothing happens to the folder of
-    /// a later topic.
-    pub(super) fn move_away(&self) -> io::Result<Option<String>> {
-        if self.owns_folder()? {
-            self.move_folder_away().map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
-    fn move_folder_away(&self) -> io::Result<String> {
-        let path = format!("{LOGS}/{:032x}{DELETED}", self.storage.random());
-        self.files.forget(&format!("{}/", self.folder));
-        self.storage.rename(&self.folder, &path)?;
-        Ok(path)
-    }
-
     fn close_last(&self) -> io::Result<()> {
         if let Some(segment) = self.state.write().segments.last_mut() {
             let (base, max) = (segment.base, segment.max);
@@ -314,6 +325,7 @@ impl Partition {
         self.store_index()?;
         if let Some(segment) = self.state.write().segments.last_mut() {
             segment.index = None;
+            segment.complete_at = self.checkpoints.begun.load(Relaxed);
         }
         Ok(())
     }
@@ -366,7 +378,8 @@ impl Partition {
         Ok(())
     }
 
-    /// Moves the start; whole segments below it are forgotten, and their files returned.
+    /// Moves the start; whole segments below it are forgotten, and their files returned. Nothing is below a start at
+    /// the end: the last segment goes, too.
     pub(super) fn set_log_start(&self, offset: u64) -> Vec<String> {
         let mut state = self.state.write();
         if offset <= state.log_start {
@@ -375,11 +388,13 @@ impl Partition {
         state.log_start = offset;
         // A start beyond what the log holds (a journal entry that survived damage before it) moves the end along.
         state.end = state.end.max(offset);
-        let below = state
-            .segments
-            .windows(2)
-            .take_while(|pair| pair.get(1).is_some_and(|next| next.base <= offset))
-            .count();
+        let below = if offset >= state.end {
+            state.segments.len()
+        } else {
+            let next_is_below =
+                |pair: &&[Segment]| pair.last().is_some_and(|next| next.base <= offset);
+            state.segments.windows(2).take_while(next_is_below).count()
+        };
         let gone: Vec<u64> = state
             .segments
             .drain(..below)
@@ -401,9 +416,15 @@ impl Partition {
 
     /// Takes note of offsets that cannot be served.
     pub(super) fn damaged(&self, damage: Damage) {
+        self.damaged_in(None, damage);
+    }
+
+    /// The same, unless the segment (base offset, generation) where they were missed is another file by now.
+    pub(super) fn damaged_in(&self, segment: Option<(u64, u64)>, damage: Damage) {
         let Range { start, end } = damage.offsets;
         let mut state = self.state.write();
-        if start >= end || state.damage.contains(&damage) {
+        let is_gone = segment.is_some_and(|segment| !state.has(segment));
+        if is_gone || start >= end || state.damage.contains(&damage) {
             return;
         }
         state
@@ -428,8 +449,19 @@ impl Partition {
     }
 }
 
+impl State {
+    /// Whether the segment with this base offset is still this file.
+    pub(super) fn has(&self, (base, generation): (u64, u64)) -> bool {
+        let is = |segment: &Segment| segment.base == base && segment.generation == generation;
+        !self.deleted && self.segments.iter().any(is)
+    }
+}
+
 impl Segment {
     fn add(&mut self, header: &Header) {
+        if self.bytes == 0 {
+            self.first_ms = Some(header.max_timestamp_ms);
+        }
         if header.max_timestamp_ms > self.max.0 {
             self.max = (header.max_timestamp_ms, header.last_offset());
         }
@@ -444,14 +476,3 @@ impl Segment {
 fn reaches(base: u64, header: &Header) -> bool {
     i32::try_from(header.last_offset().saturating_sub(base)).is_ok()
 }
-
-/// Where a partition's files are.
-pub(super) fn folder(at: &TopicPartition) -> String {
-    format!("{LOGS}/{}-{}", at.topic, at.partition)
-}
-
-/// Ends the name of a folder whose topic is deleted, as in Kafka.
-pub(super) const DELETED: &str = "-delete";
-
-/// The folder of all partitions.
-pub(super) const LOGS: &str = "logs";

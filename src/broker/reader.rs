@@ -8,7 +8,7 @@ use super::{
     batch::{Batch, BatchReader, HEADER_BYTES, Header},
     error,
     index::{self, Index, Lookup},
-    partition::{Damage, Partition},
+    partition::{Damage, Hint, Partition},
     storage::{File, read_full_at},
 };
 use bytes::Bytes;
@@ -48,6 +48,8 @@ impl From<io::Error> for Bad {
 /// A segment as it was when a read began.
 struct View {
     base: u64,
+    /// Of the segment's file.
+    generation: u64,
     path: String,
     bytes: u64,
     /// The offset behind it.
@@ -82,6 +84,8 @@ impl Partition {
                     self.stats.read_bytes.fetch_add(bytes.len() as u64, Relaxed);
                     return Ok(self.answer(bytes));
                 }
+                // Retention, compaction or a deletion took the file away meanwhile: look again at what is there now.
+                Err(_) if !self.state.read().has(view.segment()) => cautious = false,
                 Err(Bad::Content) if !cautious => {
                     cautious = true;
                     self.survey(view).map_err(|error| self.failed(error))?;
@@ -145,6 +149,7 @@ impl Partition {
         };
         let mut view = View {
             base: segment.base,
+            generation: segment.generation,
             path: self.path(segment.base, "log"),
             bytes: segment.bytes,
             end: state
@@ -165,7 +170,7 @@ impl Partition {
         if cautious {
             return Ok(Some(view));
         }
-        if let Some(position) = self.hint(offset, view.base) {
+        if let Some(position) = self.hint(offset, view.segment()) {
             view.position = position;
             view.first = First::Base(offset);
         } else if let Some(found) = in_memory.or_else(|| self.lookup(&view, stored, relative)) {
@@ -178,33 +183,32 @@ impl Partition {
 
     /// Errors of an index are no errors of a read: it begins at the segment's start.
     fn lookup(&self, view: &View, stored: Option<u64>, relative: u32) -> Option<Lookup> {
-        let file = self.files.get(&self.path(view.base, "index")).ok()?;
+        let path = self.path(view.base, "index");
+        let file = self.files.get_of(&path, view.generation).ok()?;
         let found = index::lookup_stored(&*file, stored, relative).ok()??;
         (u64::from(found.position) < view.bytes).then_some(found)
     }
 
-    fn hint(&self, offset: u64, segment: u64) -> Option<u64> {
+    fn hint(&self, offset: u64, segment: (u64, u64)) -> Option<u64> {
         let hints = self.hints.lock();
-        let found = hints
-            .iter()
-            .find(|hint| hint.0 == offset && hint.1 == segment);
-        found.map(|hint| hint.2)
+        let is = |hint: &&Hint| hint.offset == offset && hint.segment == segment;
+        hints.iter().find(is).map(|hint| hint.position)
     }
 
-    fn remember(&self, offset: u64, segment: u64, position: u64) {
+    fn remember(&self, hint: Hint) {
         let mut hints = self.hints.lock();
-        hints.retain(|hint| hint.0 != offset);
+        hints.retain(|known| known.offset != hint.offset);
         if hints.len() >= HINTS_MAX {
             hints.remove(0);
         }
-        hints.push((offset, segment, position));
+        hints.push(hint);
     }
 
     /// Reads a segment from its start and marks what is damaged.
     fn survey(&self, mut view: View) -> io::Result<()> {
         view.position = 0;
         view.first = First::Base(view.base);
-        let file = self.files.get(&view.path)?;
+        let file = self.files.get_of(&view.path, view.generation)?;
         let mut expected = view.base;
         while view.position < view.bytes {
             if let Some((next, position)) = view.beyond_damage(expected) {
@@ -225,7 +229,7 @@ impl Partition {
                         resume: Some(position),
                     };
                     self.hints.lock().clear();
-                    self.damaged(damage.clone());
+                    self.damaged_in(Some(view.segment()), damage.clone());
                     view.damage.push(damage);
                     (expected, view.position) = (next, position);
                 }
@@ -236,7 +240,7 @@ impl Partition {
             resume: Some(view.bytes),
         };
         if expected < view.end && view.beyond_damage(expected).is_none() {
-            self.damaged(tail);
+            self.damaged_in(Some(view.segment()), tail);
         }
         Ok(())
     }
@@ -261,8 +265,9 @@ impl Partition {
                 .as_ref()
                 .and_then(|index| index.lookup_time(timestamp));
             let (base, start) = (segment.base, state.log_start);
+            let segment = (base, segment.generation);
             drop(state);
-            let below = in_memory.or_else(|| self.lookup_time(base, index == last, timestamp));
+            let below = in_memory.or_else(|| self.lookup_time(segment, index == last, timestamp));
             below
                 .map_or(base, |below| base + u64::from(below))
                 .max(start)
@@ -286,8 +291,14 @@ impl Partition {
         }
     }
 
-    fn lookup_time(&self, base: u64, active: bool, timestamp: i64) -> Option<u32> {
-        let file = self.files.get(&self.path(base, "timeindex")).ok()?;
+    fn lookup_time(
+        &self,
+        (base, generation): (u64, u64),
+        active: bool,
+        timestamp: i64,
+    ) -> Option<u32> {
+        let path = self.path(base, "timeindex");
+        let file = self.files.get_of(&path, generation).ok()?;
         let found = index::lookup_time_stored(&*file, timestamp).ok()??;
         // An index that points behind the log would turn a find into an error.
         (!active || base + u64::from(found) < self.state.read().end).then_some(found)
@@ -313,6 +324,11 @@ impl Partition {
 }
 
 impl View {
+    /// Base offset and generation.
+    fn segment(&self) -> (u64, u64) {
+        (self.base, self.generation)
+    }
+
     /// Begins behind damage that lies between the segment's start and the offset, if the index does not.
     fn skip_damage(&mut self, offset: u64) {
         let behind = self
@@ -338,7 +354,7 @@ impl View {
     }
 
     fn read(&mut self, partition: &Partition, offset: u64, bytes_max: usize) -> Result<Bytes, Bad> {
-        let file = partition.files.get(&self.path)?;
+        let file = partition.files.get_of(&self.path, self.generation)?;
         let first = self.seek(&*file, offset)?;
         // One batch at least, however large, and never more than the segment has.
         let there = self.bytes - self.position;
@@ -367,7 +383,11 @@ impl View {
             expected = batch.header.next_offset();
         }
         bytes.truncate(done);
-        partition.remember(expected, self.base, self.position + done as u64);
+        partition.remember(Hint {
+            offset: expected,
+            segment: self.segment(),
+            position: self.position + done as u64,
+        });
         Ok(bytes.into())
     }
 

@@ -18,7 +18,36 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// Commits wait while the file system has less free than this; `None` is 5 % of it, at least 512 MiB.
     pub free_space_min: Option<u64>,
+    /// How old records of topics become that are not compacted and have no `retention.ms`, in milliseconds; `None`
+    /// keeps them for ever. Default 7 days, as in Kafka.
+    pub retention_ms: Option<i64>,
+    /// Bytes that all segments together may take; `None` is what they take and what is free beside them. See
+    /// [`SINK_LIMIT_PERCENT`] and [`SOURCE_LIMIT_PERCENT`].
+    pub log_bytes_max: Option<u64>,
+    /// How often the log looks for what retention and compaction can remove. Default 30 s.
+    pub upkeep_interval: Duration,
+    /// Memory for the keys of one compaction; a log with more keys takes several passes. Default 32 MiB.
+    pub compaction_map_bytes: usize,
+    /// When a commit is synced.
+    pub flush: Flush,
 }
+
+/// When what was committed is synced. It is acknowledged and readable after that only (I2, I3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flush {
+    /// As soon as the disk has time for it.
+    #[default]
+    Always,
+    /// Not sooner than this after the last sync: fewer syncs for a later answer.
+    Interval(Duration),
+}
+
+/// The part of the log's limit above which retention no longer waits for sinks: the slowest one loses records, and
+/// fails.
+pub const SINK_LIMIT_PERCENT: u64 = 70;
+
+/// The part of [`Settings::log_bytes_max`] above which commits wait; without one, [`Settings::free_space_min`] says when.
+pub const SOURCE_LIMIT_PERCENT: u64 = 90;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -29,6 +58,11 @@ impl Default for Settings {
             checkpoint_interval: Duration::from_secs(30),
             batch_bytes_max: 16 << 20,
             free_space_min: None,
+            retention_ms: Some(7 * 24 * 60 * 60 * 1_000),
+            log_bytes_max: None,
+            upkeep_interval: Duration::from_secs(30),
+            compaction_map_bytes: 32 << 20,
+            flush: Flush::Always,
         }
     }
 }

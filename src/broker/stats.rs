@@ -41,6 +41,26 @@ pub struct Stats {
     pub damage: AtomicU64,
     /// Bytes served to readers.
     pub read_bytes: AtomicU64,
+    /// Bytes of all segments.
+    pub log_bytes: AtomicU64,
+    /// Bytes that segments may take, when last looked at; 0 until then.
+    pub log_limit: AtomicU64,
+    /// Segments that retention removed.
+    pub retention_segments: AtomicU64,
+    /// Partitions where retention waits for a sink.
+    pub retention_held: AtomicU64,
+    /// Compactions of a partition that changed something.
+    pub compactions: AtomicU64,
+    /// Compactions that ended early, because a segment could not be read or written.
+    pub compactions_failed: AtomicU64,
+    /// Bytes of segments that compaction read to write them anew.
+    pub compaction_read_bytes: AtomicU64,
+    /// Bytes of segments that compaction wrote in their place.
+    pub compaction_written_bytes: AtomicU64,
+    /// Records that compaction left out.
+    pub compaction_removed_records: AtomicU64,
+    /// Time spent in upkeep, pauses included, in microseconds.
+    pub upkeep_us_total: AtomicU64,
 }
 
 impl Stats {

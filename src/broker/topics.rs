@@ -1,6 +1,10 @@
 //! Topics: their names and settings, checked as Kafka checks them, and the partitions behind them.
 
-use super::{Ends, NewTopic, TopicInfo, error, partition::Partition, settings::Settings};
+use super::{
+    Ends, NewTopic, TopicInfo, error,
+    partition::Partition,
+    rules::{self, Rules},
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -10,27 +14,8 @@ use tapline_sdk::{Error, TopicPartition};
 /// As in Kafka: names become folder names.
 const NAME_MAX: usize = 249;
 
-/// A name is stored with a length of 16 bits, and so are settings; a setting is never that long.
-const SETTING_MAX: usize = 4_096;
-
 /// More partitions than one machine serves; keeps a slip of the keyboard from making a million folders.
 const PARTITIONS_MAX: u32 = 10_000;
-
-/// The settings that topics take. Retention and compaction act on some of them when they come; all are kept.
-const SETTINGS: [&str; 12] = [
-    "cleanup.policy",
-    "compression.type",
-    "delete.retention.ms",
-    "max.compaction.lag.ms",
-    "max.message.bytes",
-    "message.timestamp.type",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
-    "retention.bytes",
-    "retention.ms",
-    "segment.bytes",
-    "segment.ms",
-];
 
 /// A topic that exists.
 pub(super) struct Topic {
@@ -39,8 +24,8 @@ pub(super) struct Topic {
     pub created_ns: i64,
     pub config: BTreeMap<String, String>,
     pub partitions: Vec<Arc<Partition>>,
-    /// The largest batch it takes.
-    pub batch_bytes_max: usize,
+    /// What its settings mean.
+    pub rules: Rules,
 }
 
 impl Topic {
@@ -130,10 +115,7 @@ pub(super) fn check(new: &NewTopic) -> Result<(), Error> {
         );
         return Err(error::bad_setting(&new.name, &why).remedy("name another number of partitions"));
     }
-    for (key, value) in &new.config {
-        check_setting(&new.name, key, value)?;
-    }
-    Ok(())
+    rules::check(&new.name, &new.config)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
@@ -153,90 +135,4 @@ fn check_name(name: &str) -> Result<(), Error> {
     } else {
         Ok(())
     }
-}
-
-fn check_setting(topic: &str, key: &str, value: &str) -> Result<(), Error> {
-    if !SETTINGS.contains(&key) {
-        let near = nearest(key);
-        return Err(
-            error::bad_setting(topic, &format!("unknown setting `{key}`"))
-                .remedy(format!("did you mean `{near}`?")),
-        );
-    }
-    let wrong = |why: &str, remedy: &str| {
-        Err(error::bad_setting(topic, &format!("`{key}` is `{value}`, {why}")).remedy(remedy))
-    };
-    if value.len() > SETTING_MAX {
-        return wrong("too long", "shorten it");
-    }
-    match key {
-        "cleanup.policy" => {
-            let known = |part: &str| matches!(part.trim(), "compact" | "delete");
-            if !value.split(',').all(known) {
-                return wrong(
-                    "no known policy",
-                    "use `compact`, `delete` or `compact,delete`",
-                );
-            }
-        }
-        "segment.bytes" | "max.message.bytes" => {
-            let fits = |bytes: u64| (1_024..=1 << 30).contains(&bytes);
-            if !value.parse().is_ok_and(fits) {
-                return wrong(
-                    "not a number of 1024 to 1073741824",
-                    "give bytes as a plain number",
-                );
-            }
-        }
-        _ if (key.ends_with(".ms") || key.ends_with(".bytes")) && value.parse::<i64>().is_err() => {
-            return wrong("not a number", "give a plain number; -1 is no limit");
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The setting that differs in the fewest letters.
-fn nearest(key: &str) -> &'static str {
-    SETTINGS
-        .into_iter()
-        .min_by_key(|known| distance(key, known))
-        .unwrap_or("cleanup.policy")
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let above = *cell;
-            let cost = (above + 1)
-                .min(left + 1)
-                .min(diagonal + usize::from(x != y));
-            diagonal = above;
-            left = cost;
-            *cell = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
-}
-
-/// A topic's own segment size, or the log's.
-pub(super) fn segment_bytes(config: &BTreeMap<String, String>, settings: &Settings) -> u64 {
-    number(config, "segment.bytes").unwrap_or(settings.segment_bytes)
-}
-
-/// A topic's own batch limit, or the log's.
-pub(super) fn batch_bytes_max(config: &BTreeMap<String, String>, settings: &Settings) -> usize {
-    number(config, "max.message.bytes")
-        .and_then(|bytes| usize::try_from(bytes).ok())
-        .unwrap_or(settings.batch_bytes_max)
-}
-
-fn number(config: &BTreeMap<String, String>, key: &str) -> Option<u64> {
-    config.get(key)?.parse().ok()
 }

@@ -131,6 +131,8 @@ async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
     let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
     let worker = Worker::open(log::worker_settings(settings), log).await?;
     worker.metrics().watch_log(broker.stats());
+    let reading = worker.clone();
+    broker.keep_for(move || reading.groups());
     Ok((broker, worker))
 }
 

@@ -91,6 +91,32 @@ const FREE_SPACE_MIN_BYTES: Key<u64> = Key::required(
 )
 .optional();
 
+const RETENTION: Key<i64> = Key::required(
+    "log.retention.ms",
+    "Log",
+    "how old records become where a topic says nothing and is not compacted; -1: for ever",
+)
+.or("604800000");
+const BYTES_MAX: Key<u64> = Key::required(
+    "log.bytes.max",
+    "Log",
+    "what all segments may take: above 70 % retention no longer waits for sinks, above 90 % commits wait; unset: \
+     what they take and what is free, and commits wait for free space alone",
+)
+.optional();
+const FLUSH: Key<FlushWhen> = Key::required(
+    "log.flush",
+    "Log",
+    "when commits are synced: always, or interval for fewer syncs and later answers",
+)
+.or("always");
+const FLUSH_INTERVAL: Key<Duration> = Key::required(
+    "log.flush.interval.ms",
+    "Log",
+    "with log.flush=interval: the least time between two syncs",
+)
+.or("100");
+
 /// Every key of the file.
 pub const KEYS: &[Definition] = &[
     DATA_DIR.definition,
@@ -105,7 +131,32 @@ pub const KEYS: &[Definition] = &[
     CHECKPOINT_INTERVAL.definition,
     MESSAGE_MAX_BYTES.definition,
     FREE_SPACE_MIN_BYTES.definition,
+    RETENTION.definition,
+    BYTES_MAX.definition,
+    FLUSH.definition,
+    FLUSH_INTERVAL.definition,
 ];
+
+/// When commits are synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushWhen {
+    /// At once.
+    Always,
+    /// Not sooner than an interval after the last sync.
+    Interval,
+}
+
+impl ConfigValue for FlushWhen {
+    const KIND: Kind = Kind::Text;
+    const VALUES: &'static [&'static str] = &["always", "interval"];
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "always" => Ok(Self::Always),
+            "interval" => Ok(Self::Interval),
+            _ => Err("is neither always nor interval".to_owned()),
+        }
+    }
+}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -205,6 +256,12 @@ pub struct LogSettings {
     pub batch_bytes_max: u32,
     /// Commits wait while the disk has less room than this; `None`: 5 % of it, at least 512 MiB.
     pub free_space_min: Option<u64>,
+    /// How old records become where a topic says nothing and is not compacted; `None`: for ever. Default 7 days.
+    pub retention_ms: Option<i64>,
+    /// What all segments may take; `None`: what they take and what is free.
+    pub bytes_max: Option<u64>,
+    /// The least time between two syncs; `None`: each commit is synced at once. Default `None`.
+    pub flush_interval: Option<Duration>,
 }
 
 /// The settings of a file's text, or of no file. `file` is the name that errors show.
@@ -264,6 +321,12 @@ impl WorkerSettings {
                 checkpoint_interval: config.get(&CHECKPOINT_INTERVAL)?,
                 batch_bytes_max: config.get(&MESSAGE_MAX_BYTES)?,
                 free_space_min: config.find(&FREE_SPACE_MIN_BYTES)?,
+                retention_ms: Some(config.get(&RETENTION)?).filter(|ms| *ms >= 0),
+                bytes_max: config.find(&BYTES_MAX)?,
+                flush_interval: match config.get(&FLUSH)? {
+                    FlushWhen::Always => None,
+                    FlushWhen::Interval => Some(config.get(&FLUSH_INTERVAL)?),
+                },
             },
         })
     }

@@ -171,8 +171,18 @@ impl<'a> Deliver<'a> {
         metrics.batches.inc();
         metrics.records_delivered.inc_by(chunk.records);
         metrics.bytes.inc_by(chunk.bytes);
-        // I4: after `put` succeeded, nothing rejected.
-        self.mirror.moved(&chunk.next);
+        // I4: after `put` succeeded, nothing rejected. What a crash of the target would take back is not passed:
+        // retention goes by this position.
+        let durable = self.sink.durable();
+        let next: Vec<_> = chunk
+            .next
+            .iter()
+            .map(|(at, next)| {
+                let held = durable.iter().find(|(known, _)| known == at);
+                (at.clone(), held.map_or(*next, |(_, held)| *held.min(next)))
+            })
+            .collect();
+        self.mirror.moved(&next);
         self.monitor.delivered(&chunk.next, chunk.last_timestamp_ms);
         self.monitor.progress();
         self.backoff.progress();

@@ -155,6 +155,17 @@ impl Broker for Memory {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn alter<'a>(
+        &'a self,
+        topic: &'a str,
+        _changes: BTreeMap<String, Option<String>>,
+    ) -> BoxFuture<'a, Result<TopicInfo, Error>> {
+        let info = self
+            .topic(topic)
+            .ok_or_else(|| Error::config("unknown topic"));
+        Box::pin(async { info })
+    }
+
     fn delete<'a>(&'a self, _topic: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async { Ok(false) })
     }

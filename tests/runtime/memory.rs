@@ -212,6 +212,17 @@ impl Broker for Memory {
         Box::pin(async move { Ok(made) })
     }
 
+    fn alter<'a>(
+        &'a self,
+        topic: &'a str,
+        _changes: BTreeMap<String, Option<String>>,
+    ) -> BoxFuture<'a, Result<TopicInfo>> {
+        let info = self
+            .topic(topic)
+            .ok_or_else(|| Error::config("unknown topic"));
+        Box::pin(async { info })
+    }
+
     fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<bool>> {
         let found = self.state.lock().topics.remove(topic).is_some();
         Box::pin(async move { Ok(found) })

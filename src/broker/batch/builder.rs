@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 /// Records that together are smaller are not compressed: the commit costs a sync either way, and small batches gain
 /// next to nothing.
-const PLAIN_BYTES_MAX: usize = 4 << 10;
+pub(super) const PLAIN_BYTES_MAX: usize = 4 << 10;
 
 /// The buffers that an idle builder keeps; a batch is seldom larger than 1 MiB.
 const RETAINED_BYTES_MAX: usize = 4 << 20;
@@ -353,13 +353,15 @@ impl Header {
 }
 
 /// Puts the checksum into a whole batch.
-fn seal(batch: &mut [u8]) {
+pub(super) fn seal(batch: &mut [u8]) {
     let crc = crc(&batch[CRC_FROM..]);
     batch[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
 }
 
 /// How many headers there are, and their bytes with all lengths.
-fn measure<'h>(headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>) -> (i64, usize) {
+pub(super) fn measure<'h>(
+    headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+) -> (i64, usize) {
     headers.fold((0, 0), |(count, bytes), (name, value)| {
         let value_bytes = value.map_or(0, <[u8]>::len);
         let lengths = varint_len(name.len() as i64)

@@ -32,6 +32,7 @@ mod error;
 mod header;
 mod lz4;
 mod reader;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod xxh32;
@@ -41,6 +42,7 @@ pub use codec::Compression;
 pub use error::{BatchError, Problem};
 pub use header::{Batch, Batches, Header, crc, set_base_offset};
 pub use reader::{BatchReader, Headers, Record, Records};
+pub(super) use sparse::SparseBatch;
 
 /// Bytes of a batch before its records.
 pub const HEADER_BYTES: usize = 61;

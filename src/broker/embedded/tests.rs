@@ -266,3 +266,52 @@ async fn checkpoints_go_on_beside_commits() {
         100
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_gathers_commits_and_acknowledges_none_before_its_sync() {
+    let dir = TempDir::new().expect("a folder");
+    let interval = Duration::from_millis(300);
+    let settings = Settings {
+        flush: Flush::Interval(interval),
+        ..settings()
+    };
+    let log = Embedded::open(dir.path(), settings).expect("the log opens");
+    let began = Instant::now();
+    let topics = vec![NewTopic {
+        name: "orders".into(),
+        partitions: 1,
+        config: BTreeMap::new(),
+    }];
+    log.create(topics).await.expect("created");
+    let mut writer = log.writer("shop.source").await.expect("a writer");
+    let stats = log.stats();
+    let syncs = stats.syncs.load(Relaxed);
+    let mut commits: Vec<_> = (0..200)
+        .map(|_| writer.commit(one("orders", batch("row"))))
+        .collect();
+    let ends = |log: &Embedded| log.topic("orders").expect("there").partitions[0];
+    while let Some(next) = commits.first_mut() {
+        // I3: nothing is seen before the answer is on its way.
+        let seen_before = ends(&log).high_watermark;
+        let early = began.elapsed() < interval;
+        assert!(
+            !early || seen_before == 0,
+            "{seen_before} were served before the sync"
+        );
+        next.await.expect("durable");
+        drop(commits.remove(0));
+    }
+    assert!(
+        began.elapsed() >= interval,
+        "acknowledged before the interval was over"
+    );
+    assert_eq!(ends(&log).high_watermark, 200);
+    let took = began.elapsed();
+    let syncs = stats.syncs.load(Relaxed) - syncs;
+    crate::broker::tests::report(&format!(
+        "200 commits: {syncs} syncs in {took:?} at an interval of {interval:?}"
+    ));
+    let possible = took.as_millis() / interval.as_millis() + 2;
+    assert!(u128::from(syncs) <= possible, "{syncs} syncs in {took:?}");
+    log.close().await.expect("closed");
+}

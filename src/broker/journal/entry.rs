@@ -9,10 +9,10 @@
 //! 4 set log start  u128 topic id, u32 partition, u64 offset
 //! 5 swap segments  u128 topic id, u32 partition, u32 count of segments taken out, then u64 base offset each,
 //!                  u32 count of segments put in, then per segment: u64 base offset, u64 length
+//! 6 alter topic    u128 topic id, u32 settings, then per setting: text key, text value; all it has from here on
 //! ```
 //!
-//! Kind 5 belongs to compaction: its layout is fixed, and meeting one is an error until compaction exists. Group
-//! positions are records of `__consumer_offsets`, appended in the same entry as the batches they ride with. Writer
+//! Group positions are records of `__consumer_offsets`, appended in the same entry as the batches they ride with. Writer
 //! generations are not stored: a writer lives in this process only, so none of an earlier process can commit.
 
 use crate::broker::layout::{Fields, Put};
@@ -22,6 +22,8 @@ const APPEND: u8 = 1;
 const CREATE: u8 = 2;
 const DELETE: u8 = 3;
 const LOG_START: u8 = 4;
+const SWAP: u8 = 5;
+const ALTER: u8 = 6;
 
 /// A batch in an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,22 @@ pub(in crate::broker) enum Operation {
         partition: u32,
         offset: u64,
     },
+    Swap(Swapped),
+    Alter {
+        topic_id: u128,
+        config: BTreeMap<String, String>,
+    },
+}
+
+/// Segments that others take the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct Swapped {
+    pub topic_id: u128,
+    pub partition: u32,
+    /// Base offsets of those taken out: neighbours, in order.
+    pub out: Vec<u64>,
+    /// Base offset and bytes of those put in.
+    pub put_in: Vec<(u64, u64)>,
 }
 
 impl Operation {
@@ -66,6 +84,8 @@ impl Operation {
             Self::Create(_) => CREATE,
             Self::Delete { .. } => DELETE,
             Self::LogStart { .. } => LOG_START,
+            Self::Swap(_) => SWAP,
+            Self::Alter { .. } => ALTER,
         }
     }
 
@@ -88,6 +108,11 @@ impl Operation {
                 list.put_u128(*topic_id);
                 list.put_u32(*partition);
                 list.put_u64(*offset);
+            }
+            Self::Swap(swapped) => swapped.encode(&mut list),
+            Self::Alter { topic_id, config } => {
+                list.put_u128(*topic_id);
+                put_config(&mut list, config);
             }
         }
         list
@@ -114,6 +139,11 @@ impl Operation {
                 partition: fields.u32()?,
                 offset: fields.u64()?,
             },
+            SWAP => Self::Swap(Swapped::decode(&mut fields)?),
+            ALTER => Self::Alter {
+                topic_id: fields.u128()?,
+                config: take_config(&mut fields)?,
+            },
             _ => return None,
         };
         fields.is_empty().then_some(operation)
@@ -126,11 +156,7 @@ impl Created {
         to.put_i64(self.created_ns);
         to.put_u32(self.partitions);
         to.put_text(&self.name);
-        to.put_count(self.config.len());
-        for (key, value) in &self.config {
-            to.put_text(key);
-            to.put_text(value);
-        }
+        put_config(to, &self.config);
     }
 
     pub(in crate::broker) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
@@ -138,10 +164,7 @@ impl Created {
         let created_ns = fields.i64()?;
         let partitions = fields.u32()?;
         let name = fields.text()?.into();
-        let mut config = BTreeMap::new();
-        for _ in 0..fields.u32()? {
-            config.insert(fields.text()?.to_owned(), fields.text()?.to_owned());
-        }
+        let config = take_config(fields)?;
         Some(Self {
             id,
             created_ns,
@@ -150,6 +173,55 @@ impl Created {
             config,
         })
     }
+}
+
+impl Swapped {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.put_u128(self.topic_id);
+        to.put_u32(self.partition);
+        to.put_count(self.out.len());
+        for base in &self.out {
+            to.put_u64(*base);
+        }
+        to.put_count(self.put_in.len());
+        for (base, bytes) in &self.put_in {
+            to.put_u64(*base);
+            to.put_u64(*bytes);
+        }
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let (topic_id, partition) = (fields.u128()?, fields.u32()?);
+        let (mut out, mut put_in) = (Vec::new(), Vec::new());
+        for _ in 0..fields.u32()? {
+            out.push(fields.u64()?);
+        }
+        for _ in 0..fields.u32()? {
+            put_in.push((fields.u64()?, fields.u64()?));
+        }
+        Some(Self {
+            topic_id,
+            partition,
+            out,
+            put_in,
+        })
+    }
+}
+
+fn put_config(to: &mut Vec<u8>, config: &BTreeMap<String, String>) {
+    to.put_count(config.len());
+    for (key, value) in config {
+        to.put_text(key);
+        to.put_text(value);
+    }
+}
+
+fn take_config(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
+    let mut config = BTreeMap::new();
+    for _ in 0..fields.u32()? {
+        config.insert(fields.text()?.to_owned(), fields.text()?.to_owned());
+    }
+    Some(config)
 }
 
 fn put_items(list: &mut Vec<u8>, items: &[Item]) {

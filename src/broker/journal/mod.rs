@@ -8,7 +8,7 @@ mod entry;
 mod frame;
 mod scan;
 
-pub(super) use entry::{Created, Item, Operation};
+pub(super) use entry::{Created, Item, Operation, Swapped};
 pub(super) use scan::{Entry, Found, Scanner};
 
 use super::{

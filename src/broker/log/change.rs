@@ -1,15 +1,21 @@
-//! Changes of topics: create, delete, move the log start. Each is a journal entry of its own, and what it does to
+//! Changes of topics: create, alter, delete, move the log start, swap segments. Each is a journal entry of its own, and what it does to
 //! memory and folders can be done again, because recovery does it again.
 
 use super::{Log, Op, Shared, answer};
 use crate::broker::{
     NewTopic, TopicInfo, error,
-    journal::{Created, Failure, Operation},
-    partition::{DELETED, Partition, Segment, State},
+    folder::DELETED,
+    journal::{Created, Failure, Operation, Swapped},
+    partition::{Partition, Segment, State},
+    rules::{self, Rules},
     storage::Storage,
     topics::{self, Topic},
 };
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 use tapline_sdk::{Error, TopicPartition};
 
 impl Log {
@@ -18,6 +24,9 @@ impl Log {
         let Some(op) = self.queue.remove(index) else {
             return Ok(());
         };
+        if let Op::Stop { why } = op {
+            return Err(Failure::Broken(why));
+        }
         let operation = match self.operation(&op) {
             Ok(operation) => operation,
             Err(error) => {
@@ -35,9 +44,17 @@ impl Log {
         }
         let changed = operation.is_some();
         if let Some(operation) = operation {
+            self.changed = true;
+            if let Operation::Swap(swapped) = operation {
+                let reply = match op {
+                    Op::Swap { reply, .. } => Some(reply),
+                    _ => None,
+                };
+                self.swapping = Some((swapped, reply));
+                return self.apply_swap();
+            }
             let garbage = apply(&self.shared, operation);
             self.garbage.extend(garbage);
-            self.changed = true;
         }
         self.answer_change(op, changed);
         Ok(())
@@ -51,7 +68,21 @@ impl Log {
                 .topic_id(topic)
                 .map(|topic_id| Operation::Delete { topic_id })),
             Op::SetLogStart { at, offset, .. } => self.log_start(at, *offset),
-            Op::Commit { .. } | Op::Writer { .. } => Ok(None),
+            Op::Alter { topic, changes, .. } => self.alter(topic, changes),
+            Op::Swap { swap, .. } => {
+                let possible = self.partition(swap.topic_id, swap.partition);
+                let possible = possible.filter(|partition| partition.can_swap(swap));
+                Ok(possible.map(|_| Operation::Swap(swap.operation())))
+            }
+            Op::Retain {
+                topic_id,
+                partition,
+                offset,
+            } => match self.partition(*topic_id, *partition) {
+                Some(partition) => self.log_start(&partition.at, *offset),
+                None => Ok(None),
+            },
+            Op::Commit { .. } | Op::Writer { .. } | Op::Stop { .. } => Ok(None),
         }
     }
 
@@ -79,6 +110,50 @@ impl Log {
             }
         }
         Ok((!created.is_empty()).then_some(Operation::Create(created)))
+    }
+
+    fn partition(&self, topic_id: u128, partition: u32) -> Option<Arc<Partition>> {
+        let topics = self.shared.topics.read();
+        let index = usize::try_from(partition).ok()?;
+        topics.by_id(topic_id)?.partitions.get(index).cloned()
+    }
+
+    fn alter(
+        &self,
+        name: &str,
+        changes: &BTreeMap<String, Option<String>>,
+    ) -> Result<Option<Operation>, Error> {
+        let topics = self.shared.topics.read();
+        let topic = topics.get(name).ok_or_else(|| error::unknown_topic(name))?;
+        let mut config = topic.config.clone();
+        for (key, value) in changes {
+            match value {
+                Some(value) => config.insert(key.clone(), value.clone()),
+                None => config.remove(key),
+            };
+        }
+        rules::check(name, &config)?;
+        Ok((config != topic.config).then_some(Operation::Alter {
+            topic_id: topic.id,
+            config,
+        }))
+    }
+
+    /// Puts compacted segments in place: their entry is durable. On a full disk it is tried again.
+    pub(super) fn apply_swap(&mut self) -> Result<(), Failure> {
+        let Some((swapped, _)) = &self.swapping else {
+            return Ok(());
+        };
+        if let Some(partition) = self.partition(swapped.topic_id, swapped.partition) {
+            let garbage = partition
+                .swap(swapped)
+                .map_err(|error| Failure::of("put a compacted segment in place", &error))?;
+            self.garbage.extend(garbage);
+        }
+        if let Some((_, Some(reply))) = self.swapping.take() {
+            answer(reply, Ok(true));
+        }
+        Ok(())
     }
 
     fn new_topic(&self, new: &NewTopic) -> Created {
@@ -119,7 +194,17 @@ impl Log {
             }
             Op::Delete { reply, .. } => answer(reply, Ok(changed)),
             Op::SetLogStart { reply, .. } => answer(reply, Ok(())),
-            Op::Commit { .. } | Op::Writer { .. } => {}
+            Op::Alter { topic, reply, .. } => {
+                let info = self
+                    .shared
+                    .topics
+                    .read()
+                    .get(&topic)
+                    .map(|topic| topic.info());
+                answer(reply, info.ok_or_else(|| error::unknown_topic(&topic)));
+            }
+            Op::Swap { reply, .. } => answer(reply, Ok(false)),
+            Op::Retain { .. } | Op::Stop { .. } | Op::Commit { .. } | Op::Writer { .. } => {}
         }
     }
 }
@@ -137,6 +222,12 @@ pub(super) fn apply(shared: &Shared, operation: Operation) -> Vec<String> {
             Vec::new()
         }
         Operation::Delete { topic_id } => delete(shared, topic_id),
+        Operation::Alter { topic_id, config } => {
+            alter(shared, topic_id, config);
+            Vec::new()
+        }
+        // Only recovery comes here: [`Log::apply_swap`] waits for a full disk.
+        Operation::Swap(swapped) => swap(shared, &swapped),
         Operation::LogStart {
             topic_id,
             partition,
@@ -151,6 +242,46 @@ pub(super) fn apply(shared: &Shared, operation: Operation) -> Vec<String> {
                 .unwrap_or_default()
         }
     }
+}
+
+fn alter(shared: &Shared, topic_id: u128, config: BTreeMap<String, String>) {
+    let mut topics = shared.topics.write();
+    let Some(topic) = topics.by_id(topic_id).cloned() else {
+        return;
+    };
+    let rules = Rules::of(&config, &shared.settings);
+    for partition in &topic.partitions {
+        partition.alter(&rules);
+    }
+    topics.insert(Arc::new(Topic {
+        id: topic.id,
+        name: Arc::clone(&topic.name),
+        created_ns: topic.created_ns,
+        partitions: topic.partitions.clone(),
+        config,
+        rules,
+    }));
+}
+
+fn swap(shared: &Shared, swapped: &Swapped) -> Vec<String> {
+    let topics = shared.topics.read();
+    let found = topics.by_id(swapped.topic_id).and_then(|topic| {
+        topic
+            .partitions
+            .get(usize::try_from(swapped.partition).ok()?)
+    });
+    let Some(partition) = found else {
+        return Vec::new();
+    };
+    partition.swap(swapped).unwrap_or_else(|error| {
+        // What is missing then is found by whoever reads it.
+        tracing::error!(
+            error = %error,
+            folder = %partition.folder,
+            "a compacted segment cannot be put in place"
+        );
+        Vec::new()
+    })
 }
 
 fn delete(shared: &Shared, topic_id: u128) -> Vec<String> {
@@ -176,23 +307,17 @@ fn delete(shared: &Shared, topic_id: u128) -> Vec<String> {
 
 /// A topic with its partitions as they were saved.
 pub(super) fn topic(shared: &Shared, created: Created, partitions: Vec<State>) -> Topic {
-    let segment_bytes = topics::segment_bytes(&created.config, &shared.settings);
+    let rules = Rules::of(&created.config, &shared.settings);
     let make = |(index, state): (usize, State)| {
         let at = TopicPartition {
             topic: Arc::clone(&created.name),
             partition: u32::try_from(index).unwrap_or(u32::MAX),
         };
-        Arc::new(Partition::new(
-            &shared.means,
-            at,
-            created.id,
-            segment_bytes,
-            state,
-        ))
+        Arc::new(Partition::new(&shared.means, at, created.id, &rules, state))
     };
     Topic {
         partitions: partitions.into_iter().enumerate().map(make).collect(),
-        batch_bytes_max: topics::batch_bytes_max(&created.config, &shared.settings),
+        rules,
         id: created.id,
         name: created.name,
         created_ns: created.created_ns,
@@ -242,6 +367,7 @@ impl State {
             segments,
             damage: Vec::new(),
             deleted: false,
+            clean_to: 0,
         }
     }
 }

@@ -411,8 +411,9 @@ impl Log {
 }
 
 fn check_size(at: &TopicPartition, header: &Header, topic: &Topic) -> Result<(), Error> {
-    if header.bytes > topic.batch_bytes_max && !is_groups_topic(&at.topic) {
-        return Err(error::too_large(at, header.bytes, topic.batch_bytes_max));
+    let limit = topic.rules.batch_bytes_max;
+    if header.bytes > limit && !is_groups_topic(&at.topic) {
+        return Err(error::too_large(at, header.bytes, limit));
     }
     Ok(())
 }

@@ -7,9 +7,9 @@
 use super::{Log, change};
 use crate::broker::{
     GroupPosition, checkpoint,
+    folder::LOGS,
     journal::{Failure, Position},
     meta,
-    partition::LOGS,
     storage::Storage,
 };
 use std::sync::{Arc, atomic::Ordering::Relaxed};
@@ -22,6 +22,8 @@ pub struct CheckpointWork {
     position: Position,
     garbage: Vec<String>,
     journal_bytes: u64,
+    /// Which one of this process.
+    number: u64,
     /// Whether the segments hold nothing that is not durable.
     pub(super) synced: bool,
 }
@@ -62,7 +64,8 @@ impl Log {
 
     /// Begins a checkpoint of what is applied; `None` while a full disk holds something half applied, or once stopped.
     pub fn begin_checkpoint(&mut self) -> Option<CheckpointWork> {
-        if self.applying.is_some() || self.shared.stopped.read().is_some() {
+        let unsettled = self.applying.is_some() || self.swapping.is_some();
+        if unsettled || self.shared.stopped.read().is_some() {
             return None;
         }
         for partition in std::mem::take(&mut self.dirty).into_values() {
@@ -78,6 +81,7 @@ impl Log {
             position: self.journal.position(),
             garbage: std::mem::take(&mut self.garbage),
             journal_bytes: self.journal_bytes(),
+            number: self.shared.means.checkpoints.begun.fetch_add(1, Relaxed) + 1,
             synced: false,
         })
     }
@@ -108,6 +112,8 @@ impl Log {
         match result.and_then(|()| self.journal.recycle(work.position)) {
             Ok(()) => {
                 self.covered = work.position;
+                let finished = &self.shared.means.checkpoints.finished;
+                finished.store(work.number, Relaxed);
                 self.trim_groups = self.groups_have_grown();
                 self.shared.means.stats.checkpoints.fetch_add(1, Relaxed);
                 self.shared

@@ -25,19 +25,21 @@ pub use cover::{CheckpointDone, CheckpointWork};
 use super::{
     Ends, GroupPosition, NewTopic, TopicInfo, error,
     files::Files,
-    groups::{GROUPS_TOPIC, Groups},
-    journal::{Failure, Journal, Position},
+    groups::{Floor, GROUPS_TOPIC, Groups},
+    journal::{Failure, Journal, Position, Swapped},
     meta,
     partition::{Means, Partition},
+    retention,
     settings::Settings,
     stats::Stats,
     storage::{Lock, Storage},
+    swap::Swap,
     topics::Topics,
 };
 use commit::{Applying, Prepared};
 use parking_lot::RwLock;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     io,
     sync::{
         Arc,
@@ -82,6 +84,36 @@ pub enum Op {
         topic: String,
         /// Whether there was one.
         reply: Reply<bool>,
+    },
+    /// Change settings of a topic.
+    Alter {
+        /// Its name.
+        topic: String,
+        /// What to set, and with `None` what to take back.
+        changes: BTreeMap<String, Option<String>>,
+        /// As it stands then.
+        reply: Reply<TopicInfo>,
+    },
+    /// Put a compacted segment in place of those it was made of.
+    Swap {
+        /// Which.
+        swap: Swap,
+        /// Whether it was done: not if something else happened to them meanwhile.
+        reply: Reply<bool>,
+    },
+    /// What retention does: as `SetLogStart`, for one topic and none that comes to have its name; nobody waits.
+    Retain {
+        /// The topic.
+        topic_id: u128,
+        /// The partition.
+        partition: u32,
+        /// To where the log start moves.
+        offset: u64,
+    },
+    /// End for good: a sync failed beside the log (I7).
+    Stop {
+        /// Which, and how.
+        why: String,
     },
     /// Move the log start of a partition up.
     SetLogStart {
@@ -129,11 +161,23 @@ pub(super) struct Shared {
     pub stopped: RwLock<Option<String>>,
     /// Counts fetches.
     pub turn: AtomicUsize,
+    /// The groups whose positions bound retention; until somebody says which, all do.
+    pub kept_for: RwLock<Option<KeptFor>>,
 }
+
+/// Names the groups that read the log.
+pub(super) type KeptFor = Arc<dyn Fn() -> BTreeSet<Arc<str>> + Send + Sync>;
 
 impl Shared {
     pub(super) fn storage(&self) -> &dyn Storage {
         &*self.means.storage
+    }
+
+    /// Where each partition's slowest reader stands.
+    pub(super) fn floors(&self) -> HashMap<(u128, u32), Floor> {
+        let kept_for = self.kept_for.read().clone();
+        let groups = kept_for.map(|groups| groups());
+        self.groups.read().floors(groups.as_ref())
     }
 
     pub(super) fn check_running(&self) -> Result<(), Error> {
@@ -151,6 +195,8 @@ pub struct Log {
     queue: VecDeque<Op>,
     prepared: Option<Prepared>,
     applying: Option<Applying>,
+    /// A swap that is durable, and waits for a full disk before it is seen.
+    swapping: Option<(Swapped, Option<Reply<bool>>)>,
     writers: HashMap<Arc<str>, u64>,
     /// The next offset of partitions with batches that are not applied yet.
     assigned: HashMap<(u128, u32), u64>,
@@ -180,6 +226,7 @@ impl Log {
             files: Arc::new(Files::new(Arc::clone(&storage))),
             storage,
             stats,
+            checkpoints: Arc::default(),
         };
         let shared = Arc::new(Shared {
             cluster,
@@ -190,6 +237,7 @@ impl Log {
             groups: RwLock::default(),
             stopped: RwLock::default(),
             turn: AtomicUsize::default(),
+            kept_for: RwLock::default(),
         });
         let recovered = recover::recover(&shared)?;
         let journal = recovered.journal;
@@ -200,6 +248,7 @@ impl Log {
             queue: VecDeque::new(),
             prepared: None,
             applying: None,
+            swapping: None,
             writers: HashMap::new(),
             assigned: HashMap::new(),
             dirty: BTreeMap::new(),
@@ -234,6 +283,11 @@ impl Log {
         self.queue.push_back(op);
     }
 
+    /// Whether an operation waits in the queue.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Does the next thing: finishes what a full disk interrupted, else the next group of commits or the next change.
     pub fn step(&mut self) -> Step {
         if self.shared.stopped.read().is_some() {
@@ -259,6 +313,7 @@ impl Log {
     }
 
     fn try_step(&mut self) -> Result<bool, Failure> {
+        self.apply_swap()?;
         if self.applying.is_some() {
             self.apply()?;
             return Ok(true);
@@ -283,7 +338,12 @@ impl Log {
 
     /// Commits wait for space, but what may free some is done at once.
     fn free_space(&mut self) -> Result<(), Failure> {
-        let frees = |op: &Op| matches!(op, Op::Delete { .. } | Op::SetLogStart { .. });
+        let frees = |op: &Op| {
+            matches!(
+                op,
+                Op::Delete { .. } | Op::SetLogStart { .. } | Op::Retain { .. } | Op::Swap { .. }
+            )
+        };
         let Some(index) = self.queue.iter().position(frees) else {
             return Err(Failure::Full);
         };
@@ -308,7 +368,9 @@ impl Log {
         if self.prepared.as_ref().is_none_or(Prepared::is_empty) {
             return Ok(());
         }
-        if space.free < self.shared.settings.free_space_min(space.total) {
+        if space.free < self.shared.settings.free_space_min(space.total)
+            || retention::is_at_limit(&self.shared)
+        {
             Err(Failure::Full)
         } else {
             Ok(())
@@ -332,6 +394,9 @@ impl Log {
             .chain(self.applying.take().map(Applying::into_prepared))
         {
             prepared.fail(failed);
+        }
+        if let Some(reply) = self.swapping.take().and_then(|(_, reply)| reply) {
+            answer(reply, Err(failed()));
         }
         for op in self.queue.drain(..) {
             op.fail(failed());
@@ -406,6 +471,10 @@ impl Op {
             Self::Create { reply, .. } => answer(reply, Err(error)),
             Self::Delete { reply, .. } => answer(reply, Err(error)),
             Self::SetLogStart { reply, .. } => answer(reply, Err(error)),
+            Self::Alter { reply, .. } => answer(reply, Err(error)),
+            Self::Swap { reply, .. } => answer(reply, Err(error)),
+            // The next round of upkeep asks again.
+            Self::Retain { .. } | Self::Stop { .. } => {}
         }
     }
 }

@@ -13,11 +13,13 @@ use super::{Shared, change};
 use crate::broker::{
     batch::Batch,
     checkpoint::{self, Checkpoint},
-    error, groups,
+    error,
+    folder::{DELETED, LOGS},
+    groups,
     groups::GROUPS_TOPIC,
     journal::{self, Created, Entry, Failure, Found, Item, Journal, Operation, Resume, Scanner},
     meta,
-    partition::{DELETED, Damage, LOGS, Partition, Placed, State},
+    partition::{Damage, Partition, Placed, State},
     storage::Storage,
 };
 use bytes::Bytes;
@@ -89,6 +91,7 @@ pub(super) fn recover(shared: &Shared) -> Result<Recovered, Error> {
         garbage: Vec::new(),
         suspects: BTreeMap::new(),
         stood: true,
+        doubtful: false,
         entries: 0,
     };
     let sequence = replay.run()?;
@@ -181,6 +184,8 @@ struct Replay<'a> {
     suspects: BTreeMap<(u128, u32), u64>,
     /// Whether every batch that was replayed stood in its segment already.
     stood: bool,
+    /// Whether entries were lost, swaps of segments perhaps.
+    doubtful: bool,
     entries: u64,
 }
 
@@ -216,6 +221,7 @@ impl Replay<'_> {
             "durable journal entries cannot be read"
         );
         self.entries += 1;
+        self.doubtful = true;
         if let Some(entry) = known {
             self.entry(&entry)?;
             return Ok(());
@@ -231,6 +237,7 @@ impl Replay<'_> {
     /// The journal's end. What is not whole there was durable only if it stands in segments.
     fn tail(&mut self, remains: Option<Entry>, torn: bool) -> Result<u64, Error> {
         let sequence = self.scanner.sequence();
+        self.doubtful |= torn;
         let mut durable = false;
         if let Some(entry) = remains {
             durable = self.stands(&entry)?;
@@ -411,6 +418,9 @@ impl Replay<'_> {
         let mut folders = HashSet::new();
         for partition in self.partitions() {
             folders.insert(partition.folder.clone());
+            if self.doubtful {
+                partition.adopt_swapped()?;
+            }
             self.garbage.extend(partition.settle()?);
         }
         for entry in self.shared.storage().list(LOGS)? {

@@ -3,6 +3,7 @@
 use crate::broker::{
     partition::{Damage, Partition},
     reader::{batch_at, header_at},
+    swap::CLEANED,
 };
 use bytes::Bytes;
 use std::io;
@@ -45,6 +46,8 @@ impl Partition {
     /// Cuts what follows the last batch, marks what is missing, and returns files that are not needed any more.
     pub(super) fn settle(&self) -> io::Result<Vec<String>> {
         let state = self.state.read();
+        // What is below may be named by the old checkpoint still; what is behind, nobody has spoken of.
+        let behind = state.segments.last().map_or(state.end, |last| last.base);
         let segments: Vec<(u64, u64, u64)> = state
             .segments
             .iter()
@@ -74,11 +77,11 @@ impl Partition {
                 .and_then(|(base, _)| base.parse::<u64>().ok());
             let Some(base) = base else { continue };
             let path = format!("{}/{}", self.folder, entry.name);
-            if segments.iter().any(|segment| segment.0 == base) {
+            let cleaned = entry.name.ends_with(CLEANED);
+            if !cleaned && segments.iter().any(|segment| segment.0 == base) {
                 continue;
             }
-            if segments.first().is_some_and(|first| base < first.0) {
-                // The old checkpoint still names it.
+            if !cleaned && base < behind {
                 garbage.push(path);
             } else {
                 self.files.forget(&path);

@@ -20,6 +20,7 @@ fn small() -> Settings {
         checkpoint_interval: Duration::from_secs(3_600),
         batch_bytes_max: 1 << 20,
         free_space_min: Some(0),
+        ..Settings::default()
     }
 }
 

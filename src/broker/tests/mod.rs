@@ -8,6 +8,7 @@ mod full;
 mod model;
 mod power;
 mod sweep;
+mod upkeep;
 mod world;
 
 /// Whether the long profile is asked for.
@@ -17,6 +18,6 @@ fn prove() -> bool {
 
 /// Shows a line of figures even where the test passes.
 #[expect(clippy::print_stdout, reason = "the proofs' figures are their result")]
-fn report(line: &str) {
+pub(super) fn report(line: &str) {
     println!("{line}");
 }

@@ -37,6 +37,60 @@ pub(super) struct Attempt {
     served: bool,
 }
 
+/// The topic whose records have keys, and of which only the last ones have to stay.
+pub(super) const COMPACTED: &str = "ledger";
+
+/// What a row is made of.
+const FIELDS: [&str; 3] = ["after.a", "after.b", "after.c"];
+
+/// What a record of the compacted topic is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Empties the target.
+    Barrier,
+    Tombstone(u8),
+    /// A key, and the fields that are unavailable.
+    Row(u8, Vec<&'static str>),
+}
+
+/// What this record is, by its name alone.
+pub(super) fn kind(attempt: usize, append: usize, record: u32) -> Kind {
+    let mut mixed = (attempt as u64) << 32 ^ (append as u64) << 24 ^ u64::from(record);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    let key = (mixed >> 8) as u8 % 7;
+    match mixed % 16 {
+        0 => Kind::Barrier,
+        1 | 2 => Kind::Tombstone(key),
+        3..=8 => {
+            let lacks = |(bit, _): &(usize, &&str)| mixed >> (16 + bit) & 1 == 1;
+            let lacks = FIELDS.iter().enumerate().filter(lacks);
+            Kind::Row(key, lacks.map(|(_, field)| *field).collect())
+        }
+        _ => Kind::Row(key, Vec::new()),
+    }
+}
+
+/// The rows that a target holds which applied these records in order: per key and field, the record that it is from.
+fn rows<'a>(
+    records: impl IntoIterator<Item = &'a (u64, (usize, usize, u32))>,
+) -> BTreeMap<u8, BTreeMap<&'static str, u64>> {
+    let mut rows: BTreeMap<u8, BTreeMap<&str, u64>> = BTreeMap::new();
+    for (offset, (attempt, append, record)) in records {
+        match kind(*attempt, *append, *record) {
+            Kind::Barrier => rows.clear(),
+            Kind::Tombstone(key) => drop(rows.remove(&key)),
+            Kind::Row(key, lacks) => {
+                let row = rows.entry(key).or_default();
+                let has = FIELDS.iter().filter(|field| !lacks.contains(field));
+                row.extend(has.map(|field| (*field, *offset)));
+            }
+        }
+    }
+    rows
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Live,
@@ -51,6 +105,8 @@ struct Topic {
     /// Log starts that were in flight.
     maybe_starts: Vec<Option<u64>>,
     state: State,
+    /// What a setting may be.
+    settings: Vec<Option<String>>,
     /// Topics created together are there together.
     creation: usize,
 }
@@ -65,6 +121,8 @@ pub(super) struct View {
 #[derive(Debug, Default)]
 pub(super) struct TopicView {
     pub id: u128,
+    /// The one that operations change.
+    pub setting: Option<String>,
     pub partitions: Vec<PartitionView>,
 }
 
@@ -118,6 +176,8 @@ impl Model {
                 starts: vec![0; count],
                 maybe_starts: vec![None; count],
                 state: State::Unknown,
+                // Whatever it was created with.
+                settings: Vec::new(),
                 creation: self.creations,
             };
             self.topics.entry(name.clone()).or_insert(topic);
@@ -146,6 +206,20 @@ impl Model {
     pub(super) fn deleted(&mut self, name: &str) {
         let topic = self.topics.remove(name);
         self.deleted.extend(topic.and_then(|topic| topic.id));
+    }
+
+    pub(super) fn altering(&mut self, name: &str, value: &Option<String>) {
+        if let Some(topic) = self.topics.get_mut(name)
+            && !topic.settings.is_empty()
+        {
+            topic.settings.push(value.clone());
+        }
+    }
+
+    pub(super) fn altered(&mut self, name: &str, value: &Option<String>) {
+        if let Some(topic) = self.topics.get_mut(name) {
+            topic.settings = vec![value.clone()];
+        }
     }
 
     pub(super) fn moving_start(&mut self, at: &At, offset: u64) {
@@ -225,7 +299,61 @@ impl Model {
             }
         }
         self.settle(view, &found)?;
+        self.check_rows(view)?;
+        self.check_settings(view)?;
         self.check_positions(view)
+    }
+
+    fn check_settings(&mut self, view: &View) -> Result<(), String> {
+        for (name, topic) in &mut self.topics {
+            let Some(seen) = view.topics.get(name) else {
+                continue;
+            };
+            if !topic.settings.is_empty() && !topic.settings.contains(&seen.setting) {
+                return Err(format!("{name} has the setting {:?}", seen.setting));
+            }
+            topic.settings = vec![seen.setting.clone()];
+        }
+        Ok(())
+    }
+
+    /// What a compacted topic shows must come to the same rows as everything that was written to it: the last value of
+    /// each key, whole, and none that a newer record took back.
+    pub(super) fn check_rows(&self, view: &View) -> Result<(), String> {
+        let Some(topic) = view.topics.get(COMPACTED) else {
+            return Ok(());
+        };
+        for (number, partition) in (0_u32..).zip(&topic.partitions) {
+            if !partition.damage.is_empty() {
+                continue;
+            }
+            let mut written = Vec::new();
+            for (attempt, tried) in self.attempts.iter().enumerate() {
+                let Fate::Durable(bases) = &tried.fate else {
+                    continue;
+                };
+                for (append, ((at, id, count), base)) in tried.appends.iter().zip(bases).enumerate()
+                {
+                    if *id == topic.id && at.1 == number {
+                        let all = (0..*count).map(|n| (base + u64::from(n), (attempt, append, n)));
+                        written.extend(all.filter(|(offset, _)| *offset >= partition.log_start));
+                    }
+                }
+            }
+            written.sort_unstable();
+            let shown: Option<Vec<_>> = partition
+                .records
+                .iter()
+                .map(|(offset, name)| Some((*offset, named(name)?)))
+                .collect();
+            let (wanted, seen) = (rows(&written), rows(&shown.unwrap_or_default()));
+            if wanted != seen {
+                return Err(format!(
+                    "{COMPACTED}-{number}: the rows are {seen:?}, not {wanted:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Compares a log that has stopped or waits for space: commits that are not acknowledged may be seen in part, if
@@ -257,7 +385,7 @@ impl Model {
                 };
                 let wanted = (*base..base + u64::from(*count)).filter(|offset| *offset >= start);
                 let seen = found.get(&(number, append)).map_or(0, Vec::len);
-                if wanted.count() != seen {
+                if wanted.count() != seen && at.0 != COMPACTED {
                     return Err(format!(
                         "attempt {number}, append {append}: {seen} records of {count}"
                     ));
@@ -354,15 +482,18 @@ impl Model {
                 continue;
             }
             let Some((offset, bytes)) = records.next() else {
+                if at.0 == COMPACTED {
+                    break;
+                }
                 return Err(format!(
                     "nothing at {next}, below the end {}",
                     partition.end
                 ));
             };
-            if *offset != next {
+            if *offset != next && (at.0 != COMPACTED || *offset < next) {
                 return Err(format!("offset {offset} where {next} must be"));
             }
-            next += 1;
+            next = offset + 1;
             let place = named(bytes)
                 .filter(|(attempt, append, record)| value(*attempt, *append, *record) == *bytes);
             let Some((attempt, append, record)) = place else {
@@ -424,7 +555,15 @@ impl Model {
                     *offset >= partition.log_start
                         && !partition.damage.iter().any(|range| range.contains(offset))
                 });
-                if !wanted.eq(seen.iter().copied()) {
+                // Of what was compacted some is there.
+                let compacted = at.0 == COMPACTED && known.is_some();
+                let allowed = if compacted {
+                    let wanted: Vec<_> = wanted.clone().collect();
+                    seen.iter().all(|record| wanted.contains(record))
+                } else {
+                    wanted.clone().eq(seen.iter().copied())
+                };
+                if !allowed {
                     return Err(format!(
                         "attempt {number}, append {append} to {at:?}: {count} records from {base}, {:?}; found {seen:?}",
                         attempt.fate

@@ -13,6 +13,8 @@ const LIVES: usize = 7;
 /// What is counted over all runs.
 #[derive(Default, Debug, PartialEq, Eq)]
 struct Totals {
+    swaps: u64,
+    retained: u64,
     cuts: u64,
     kills: u64,
     cuts_in_recovery: u64,
@@ -53,6 +55,8 @@ fn run(seed: u64, totals: &mut Totals) -> (u64, u64) {
         world.reopen();
     }
     totals.fenced += world.fenced;
+    totals.swaps += world.swaps;
+    totals.retained += world.retained;
     totals.checks += world.model.checks;
     totals.records += world.model.records_checked;
     totals.acknowledged += world.model.durable() as u64;
@@ -105,7 +109,7 @@ fn power_cuts_lose_no_acknowledged_record_and_take_back_none_that_was_served() {
     }
     report(&format!("seeds {seeds:?}: {totals:?}"));
     assert!(
-        totals.cuts > 0 && totals.cuts_in_recovery > 0 && totals.fenced > 0,
+        totals.cuts > 0 && totals.cuts_in_recovery > 0 && totals.fenced > 0 && totals.swaps > 0,
         "{totals:?}"
     );
 }

@@ -1,13 +1,17 @@
 //! A log on a simulated disk, driven by random operations and compared with the model after every restart.
 
-use super::model::{At, Model, PartitionView, TopicView, View, value};
+use super::model::{At, COMPACTED, Kind, Model, PartitionView, TopicView, View, kind, value};
 use crate::broker::{
     Append, Commit, GroupPosition, NewTopic, TopicInfo,
     batch::{BatchBuilder, BatchReader, Batches, Compression},
+    compact::{self, Host, Outcome},
     groups::GROUPS_TOPIC,
     log::{Log, Op, Step, WriterId},
+    retention,
     settings::Settings,
     storage::sim::{Restart, SimDisk},
+    swap::Swap,
+    upkeep::compactable,
 };
 use fastrand::Rng;
 use std::{
@@ -18,7 +22,13 @@ use tapline_sdk::{Error, TopicPartition};
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
 /// Names are few, so that topics are deleted and made again.
-const TOPICS: [&str; 4] = ["orders", "customers", "items", "connect-offsets"];
+const TOPICS: [&str; 5] = ["orders", "customers", "items", "connect-offsets", COMPACTED];
+
+/// A topic of which retention keeps little.
+const RETAINED: &str = "items";
+
+/// What operations on topics change.
+const SETTING: &str = "segment.bytes";
 
 const OWNERS: [&str; 3] = ["shop.source", "logs.source", "shop.replica"];
 
@@ -34,6 +44,8 @@ enum Pending {
     Create(Vec<String>, Receiver<Result<Vec<TopicInfo>, Error>>),
     Delete(String, Receiver<Result<bool, Error>>),
     LogStart(At, u64, Receiver<Result<(), Error>>),
+    Alter(String, Option<String>, Receiver<Result<TopicInfo, Error>>),
+    Swap(Receiver<Result<bool, Error>>),
 }
 
 /// How driving the log ended.
@@ -59,6 +71,12 @@ pub(super) struct World {
     pending: Vec<Pending>,
     /// Stale commits that were refused.
     pub fenced: u64,
+    /// Swaps of compacted segments that were done.
+    pub swaps: u64,
+    /// Log starts that retention moved.
+    pub retained: u64,
+    /// Records go to this topic alone.
+    pub only: Option<&'static str>,
 }
 
 impl World {
@@ -68,6 +86,9 @@ impl World {
             journal_file_bytes: 4 << random.u32(10..15),
             segment_bytes: 1 << random.u32(10..16),
             free_space_min: Some(0),
+            retention_ms: None,
+            // A few keys, so that a log needs several passes, or all of them.
+            compaction_map_bytes: if random.bool() { 3 * 48 } else { 1 << 20 },
             ..Settings::default()
         };
         Self {
@@ -80,6 +101,9 @@ impl World {
             stale: Vec::new(),
             pending: Vec::new(),
             fenced: 0,
+            swaps: 0,
+            retained: 0,
+            only: None,
         }
     }
 
@@ -190,7 +214,86 @@ impl World {
                 return Driven::Stopped;
             }
         }
+        if driven == Driven::Idle && self.random.u8(..4) == 0 {
+            return self.upkeep();
+        }
         driven
+    }
+
+    /// A round of what the log does by itself, as its thread does it.
+    pub(super) fn upkeep(&mut self) -> Driven {
+        let shared = Arc::clone(self.log.as_ref().expect("the log is open").shared());
+        for op in retention::due(&shared) {
+            self.retain(op);
+        }
+        let driven = self.drive();
+        if driven != Driven::Idle {
+            return driven;
+        }
+        for (partition, rules) in compactable(&shared) {
+            if let Err(why) = compact::compact(&shared, &partition, &rules, self) {
+                let log = self.log.as_mut().expect("the log is open");
+                log.enqueue(Op::Stop { why });
+            }
+            let driven = self.drive();
+            if driven != Driven::Idle {
+                return driven;
+            }
+        }
+        Driven::Idle
+    }
+
+    /// A log start that retention moves, which nobody waits for.
+    fn retain(&mut self, op: Op) {
+        let Op::Retain {
+            topic_id,
+            partition,
+            offset,
+        } = op
+        else {
+            panic!("retention does something else");
+        };
+        let live = self.model.live();
+        let topic = live.iter().find(|(_, id, _)| *id == topic_id);
+        let at = (topic.expect("the topic is there").0.clone(), partition);
+        let log = self.log.as_ref().expect("the log is open");
+        for group in OWNERS {
+            for position in log.positions(group) {
+                let here = position.topic_id == topic_id && position.partition == partition;
+                assert!(
+                    !here || position.next >= offset,
+                    "{group} has not read {at:?}"
+                );
+            }
+        }
+        self.model.moving_start(&at, offset);
+        self.log.as_mut().expect("the log is open").enqueue(op);
+        if self.drive() == Driven::Idle {
+            self.model.moved_start(&at, offset);
+            self.retained += 1;
+        }
+    }
+
+    fn enqueue_alter(&mut self) {
+        let Some((topic, ..)) = self.pick_live() else {
+            return;
+        };
+        if self.is_in_flight(&topic) {
+            return;
+        }
+        let value = self
+            .random
+            .bool()
+            .then(|| (1_u32 << self.random.u32(10..14)).to_string());
+        self.model.altering(&topic, &value);
+        let (reply, answer) = oneshot::channel();
+        let changes = BTreeMap::from([(SETTING.to_owned(), value.clone())]);
+        let op = Op::Alter {
+            topic: topic.clone(),
+            changes,
+            reply,
+        };
+        self.enqueue(op, Pending::Alter(topic, value, answer));
     }
 
     fn enqueue_random(&mut self) {
@@ -199,6 +302,7 @@ impl World {
             2 => self.enqueue_delete(),
             3 => self.enqueue_log_start(),
             4 => self.enqueue_takeover(),
+            5 => self.enqueue_alter(),
             _ => self.enqueue_commit(),
         }
     }
@@ -225,9 +329,9 @@ impl World {
         self.model.creating(&new);
         let names = new.iter().map(|(name, _)| name.clone()).collect();
         let topics = new.into_iter().map(|(name, partitions)| NewTopic {
+            config: config(&name),
             name: name.into(),
             partitions,
-            config: BTreeMap::new(),
         });
         let (reply, answer) = oneshot::channel();
         let topics = topics.collect();
@@ -370,11 +474,9 @@ impl World {
                     };
                     let compression = self.random.choice([Compression::None, Compression::Lz4]);
                     for record in 0..*records {
-                        let value = value(attempt, append, record);
                         let now = i64::from(record) + attempt as i64;
-                        builder
-                            .append(None, Some(&value), now, [])
-                            .expect("a small batch");
+                        let place = (attempt, append, record);
+                        append_record(&mut builder, topic == COMPACTED, place, now);
                     }
                     let batch = builder
                         .finish(compression.unwrap_or_default())
@@ -395,7 +497,8 @@ impl World {
     }
 
     fn pick_live(&mut self) -> Option<(String, u128, u32)> {
-        let live = self.model.live();
+        let mut live = self.model.live();
+        live.retain(|(name, ..)| self.only.is_none_or(|only| only == name));
         self.random.choice(live)
     }
 
@@ -407,7 +510,9 @@ impl World {
     fn is_in_flight(&self, name: &str) -> bool {
         self.pending.iter().any(|pending| match pending {
             Pending::Create(names, _) => names.iter().any(|known| known == name),
-            Pending::Delete(known, _) | Pending::LogStart((known, _), ..) => known == name,
+            Pending::Delete(known, _)
+            | Pending::Alter(known, ..)
+            | Pending::LogStart((known, _), ..) => known == name,
             _ => false,
         })
     }
@@ -498,6 +603,8 @@ impl World {
                 Answer::Refused(error) => panic!("not deleted: {}", error.chain()),
                 Answer::Unknown => {}
             },
+            Pending::Alter(name, value, answer) => return self.harvest_alter(name, value, answer),
+            Pending::Swap(answer) => return self.harvest_swap(answer),
             Pending::LogStart(at, offset, mut answer) => match take(&mut answer) {
                 Answer::None => return Some(Pending::LogStart(at, offset, answer)),
                 Answer::Done(()) => self.model.moved_start(&at, offset),
@@ -512,6 +619,34 @@ impl World {
         None
     }
 
+    fn harvest_alter(
+        &mut self,
+        name: String,
+        value: Option<String>,
+        mut answer: Receiver<Result<TopicInfo, Error>>,
+    ) -> Option<Pending> {
+        match take(&mut answer) {
+            Answer::None => return Some(Pending::Alter(name, value, answer)),
+            Answer::Done(info) => {
+                assert_eq!(info.config.get(SETTING), value.as_ref());
+                self.model.altered(&name, &value);
+            }
+            Answer::Refused(error) => panic!("not altered: {}", error.chain()),
+            Answer::Unknown => {}
+        }
+        None
+    }
+
+    fn harvest_swap(&mut self, mut answer: Receiver<Result<bool, Error>>) -> Option<Pending> {
+        match take(&mut answer) {
+            Answer::None => return Some(Pending::Swap(answer)),
+            Answer::Done(done) => self.swaps += u64::from(done),
+            Answer::Refused(error) => panic!("not swapped: {}", error.chain()),
+            Answer::Unknown => {}
+        }
+        None
+    }
+
     /// The process is gone: what it did not answer stays unknown until the log is looked at.
     fn settle_pending(&mut self) {
         self.harvest();
@@ -522,6 +657,68 @@ impl World {
     pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
     }
+}
+
+impl Host for World {
+    fn pace(&mut self, _bytes: u64) -> bool {
+        true
+    }
+
+    fn swap(&mut self, swap: Swap) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        let before = self.swaps;
+        self.enqueue(Op::Swap { swap, reply }, Pending::Swap(answer));
+        match self.drive() {
+            Driven::Idle if self.swaps > before => Outcome::Done,
+            Driven::Idle => Outcome::Refused,
+            Driven::Waiting | Driven::Stopped => Outcome::Unknown,
+        }
+    }
+}
+
+/// Settings of the topics that keep themselves.
+fn config(topic: &str) -> BTreeMap<String, String> {
+    let pairs: &[(&str, &str)] = match topic {
+        COMPACTED => &[
+            ("cleanup.policy", "compact"),
+            ("delete.retention.ms", "0"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+            (SETTING, "1024"),
+        ],
+        RETAINED => &[("retention.bytes", "4096"), (SETTING, "1024")],
+        _ => &[],
+    };
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+/// The records of a compacted topic have keys; where there is no value, a header names the record.
+fn append_record(
+    builder: &mut BatchBuilder,
+    compacted: bool,
+    (attempt, append, record): (usize, usize, u32),
+    now: i64,
+) {
+    let value = value(attempt, append, record);
+    let appended = if !compacted {
+        builder.append(None, Some(&value), now, [])
+    } else {
+        match kind(attempt, append, record) {
+            Kind::Barrier => builder.append(None, Some(&value), now, []),
+            Kind::Tombstone(key) => {
+                builder.append(Some(&[key]), None, now, [("name", Some(&value[..]))])
+            }
+            Kind::Row(key, lacks) if lacks.is_empty() => {
+                builder.append(Some(&[key]), Some(&value), now, [])
+            }
+            Kind::Row(key, lacks) => {
+                let lacks = lacks.join(",").into_bytes();
+                let header = ("__tapline.unavailable", Some(&lacks[..]));
+                builder.append(Some(&[key]), Some(&value), now, [header])
+            }
+        }
+    };
+    appended.expect("a small batch");
 }
 
 enum Answer<T> {
@@ -556,6 +753,7 @@ fn view(log: &Log) -> View {
         });
         let topic_view = TopicView {
             id: topic.id,
+            setting: topic.config.get(SETTING).cloned(),
             partitions: partitions.collect(),
         };
         view.topics.insert(topic.name.to_string(), topic_view);
@@ -592,8 +790,9 @@ fn view_partition(log: &Log, at: &TopicPartition) -> PartitionView {
                     for record in reader.read(&batch).expect("right batches are served") {
                         let record = record.expect("right records are served");
                         if record.offset >= next {
-                            let value = record.value.expect("every value is set").to_vec();
-                            view.records.push((record.offset, value));
+                            let name = record.value.or(record.headers.get("name").flatten());
+                            let name = name.expect("every record has a name").to_vec();
+                            view.records.push((record.offset, name));
                         }
                     }
                     next = batch.header.next_offset();

@@ -1,7 +1,7 @@
 //! Opens and closes the log with the worker's settings.
 
 use crate::{
-    broker::{self, Embedded},
+    broker::{self, Embedded, Flush},
     config::{
         placeholder,
         worker::{LogSettings, WorkerSettings},
@@ -34,6 +34,12 @@ fn sizes(settings: &LogSettings) -> broker::Settings {
         batch_bytes_max: usize::try_from(settings.batch_bytes_max)
             .unwrap_or(defaults.batch_bytes_max),
         free_space_min: settings.free_space_min,
+        retention_ms: settings.retention_ms,
+        log_bytes_max: settings.bytes_max,
+        flush: settings
+            .flush_interval
+            .map_or(Flush::Always, Flush::Interval),
+        ..defaults
     }
 }
 
