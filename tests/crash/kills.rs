@@ -142,15 +142,14 @@ impl Scene {
         let logged = KEYS.map(|(table, keys)| {
             ledger::logged(&self.worker, &format!("shop.public.{table}"), keys)
         });
-        // One slot, one point: also for a table whose snapshot had no row to tell it.
-        let consistent = logged.iter().map(|one| one.consistent).max().unwrap_or(0);
-        assert!(consistent > 0, "no snapshot in the log");
+        let points = ledger::consistent_points(&self.worker);
         let mut wrong = String::new();
         let mut changes = 0;
         for ((table, _), logged) in KEYS.iter().zip(&logged) {
             let committed = committed.get(*table).map_or(&[][..], Vec::as_slice);
-            changes += logged.changes.len();
-            wrong += &ledger::compare(table, committed, &logged.changes, consistent);
+            let consistent = *points.get(*table).expect("every table was read");
+            changes += logged.len();
+            wrong += &ledger::compare(table, committed, logged, consistent);
         }
         assert!(
             wrong.is_empty(),

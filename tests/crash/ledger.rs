@@ -116,34 +116,37 @@ fn value_of(tuple: &str, column: &str) -> String {
     }
 }
 
-/// What the log holds of one table.
-#[derive(Default)]
-pub struct Logged {
-    /// Its streamed changes.
-    pub changes: Vec<Change>,
-    /// The consistent point of its last snapshot, as its rows tell; 0 if no row was read.
-    pub consistent: u64,
+/// The consistent point of each table's last snapshot, as the source has stored it. A snapshot that was interrupted
+/// goes on with the tables that it lacks at a later point.
+pub fn consistent_points(worker: &Worker) -> BTreeMap<String, u64> {
+    let (text, fine) = worker.command(&["offsets", "show", "shop.source"]);
+    assert!(fine, "{text}");
+    let stored: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let entries = stored["offsets"].as_array().expect("a list of offsets");
+    let point = |entry: &Value| {
+        let table = entry["partition"]["table"].as_str()?;
+        let (high, low) = entry["offset"]["lsn"].as_str()?.split_once('/')?;
+        let half = |digits| u64::from_str_radix(digits, 16).expect("an LSN is hexadecimal");
+        Some((table.to_owned(), half(high) << 32 | half(low)))
+    };
+    entries.iter().filter_map(point).collect()
 }
 
-/// Reads a table's topic through the running worker, tombstones left out. Also checks what must hold of every log:
-/// offsets without gap, commit order.
-pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Logged {
+/// What the log holds of a table's changes, read through the running worker; snapshot rows and tombstones left out.
+/// Also checks what must hold of every log: offsets without gap, commit order.
+pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
     let (text, fine) = worker.command(&["consume", topic, "--from", "0"]);
     assert!(fine, "{text}");
-    let mut logged = Logged::default();
+    let mut changes = Vec::new();
     let mut last_commit = 0;
     for (number, line) in text.lines().enumerate() {
         let record: Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
         assert_eq!(record["offset"], number, "a gap in {topic}: {line}");
         let value = &record["value"];
-        if value.is_null() {
-            continue;
-        }
-        if !matches!(value["source"]["snapshot"].as_str(), None | Some("false")) {
-            let lsn = value["source"]["lsn"].as_u64();
-            let lsn = lsn.expect("a snapshot row has its consistent point");
-            logged.consistent = logged.consistent.max(lsn);
+        let streamed = matches!(value["source"]["snapshot"].as_str(), None | Some("false"));
+        if value.is_null() || !streamed {
             continue;
         }
         let commit = record["transaction"]["id"]
@@ -176,13 +179,13 @@ pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Logged {
         } else {
             key.join("/")
         };
-        logged.changes.push(Change { xid, op, key });
+        changes.push(Change { xid, op, key });
     }
-    logged
+    changes
 }
 
 /// Holds the two accounts of one table against each other: the log has the changes of exactly the transactions that
-/// ended after the consistent point of the snapshot.
+/// ended after the consistent point of its snapshot.
 pub fn compare(
     table: &str,
     committed: &[(Change, u64)],
