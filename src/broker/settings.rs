@@ -46,7 +46,7 @@ pub enum Flush {
 /// fails.
 pub const SINK_LIMIT_PERCENT: u64 = 70;
 
-/// The part of [`Settings::log_bytes_max`] above which commits wait; without one, [`Settings::free_space_min`] says when.
+/// The part of [`Settings::log_bytes_max`] above which commits wait; without one, `Settings::free_space_min` says when.
 pub const SOURCE_LIMIT_PERCENT: u64 = 90;
 
 impl Default for Settings {

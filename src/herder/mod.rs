@@ -2,7 +2,7 @@
 //!
 //! Owns what is stored of connectors (settings and target states in `connect-configs`), one supervisor for each, which
 //! brings its tasks to that state, and what is told about both. Supervisors are independent: one whose connector hangs
-//! holds up nobody else. Moves no record; what a task does is [`crate::source`]'s and [`crate::sink`]'s affair.
+//! holds up nobody else. Moves no record; what a task does is the affair of `source` and `sink`.
 //!
 //! ```text
 //! REST, pipeline file ──check, store──▶ connect-configs
