@@ -21,7 +21,7 @@ pub use info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginIn
 pub use resolve::Resolved;
 pub use validate::{Given, Validated};
 
-use crate::worker::ConnectorKind;
+use crate::{converter::Defaults, worker::ConnectorKind};
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -36,6 +36,8 @@ use tapline_sql::SqlSink;
 pub struct Plugins {
     sources: Vec<Arc<dyn SourcePlugin>>,
     sinks: Vec<Arc<dyn SinkPlugin>>,
+    /// The converters of connectors that name none.
+    converters: Arc<Defaults>,
 }
 
 /// Source or sink, erased.
@@ -94,6 +96,13 @@ impl Plugins {
         self
     }
 
+    /// The converters of connectors that name none: the worker's.
+    #[must_use]
+    pub fn with_converters(mut self, defaults: Defaults) -> Self {
+        self.converters = Arc::new(defaults);
+        self
+    }
+
     /// Every connector.
     pub fn all(&self) -> impl Iterator<Item = Plugin> {
         let sources = self.sources.iter().cloned().map(Plugin::Source);
@@ -113,7 +122,13 @@ impl Plugins {
         class: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Resolved, Vec<Issue>> {
-        resolve::resolve(self.find(kind, class)?, class, settings, true)
+        resolve::resolve(
+            self.find(kind, class)?,
+            class,
+            settings,
+            &self.converters,
+            true,
+        )
     }
 
     pub(crate) fn find(&self, kind: ConnectorKind, class: &str) -> Result<Found, Vec<Issue>> {

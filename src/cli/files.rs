@@ -4,7 +4,6 @@ use super::{Failure, output, problem};
 use crate::{
     config::document::Report,
     pipeline::{self, Catalogue, Pipeline},
-    plugins::Plugins,
 };
 use serde_json::{Value, json};
 use std::{
@@ -74,26 +73,18 @@ impl Problems {
     }
 }
 
-/// The pipelines of these files, for connectors that run in this process.
+/// The pipelines of these files, for whoever runs the connectors.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub(super) fn compile(files: &[PathBuf]) -> Result<Vec<Pipeline>, Failure> {
-    compile_for(files, Plugins::builtin())
-}
-
-/// As [`compile`], for whoever runs the connectors.
-///
-/// # Errors
-/// Everything that is wrong with any of them.
-pub(super) fn compile_for(
+pub(super) fn compile(
     files: &[PathBuf],
     catalogue: &dyn Catalogue,
 ) -> Result<Vec<Pipeline>, Failure> {
     load(files, catalogue).map_err(|found| Failure::Shown(found.text()))
 }
 
-/// As [`compile_for`], with what is wrong one by one.
+/// As [`compile`], with what is wrong one by one.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.

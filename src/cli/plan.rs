@@ -96,7 +96,7 @@ async fn declare(
     out: &mut dyn Write,
 ) -> Result<Found, Failure> {
     // Secrets are put in where the connectors run, which may be another machine.
-    let pipelines = files::compile_for(&arguments.files, &Elsewhere(Plugins::builtin()))?;
+    let pipelines = files::compile(&arguments.files, &Elsewhere(Plugins::builtin()))?;
     let client = Client::find(&arguments.target)?;
     let body = declaration(&pipelines, arguments.prune, dry_run);
     let path = ["tapline", "v1", "pipelines"];

@@ -65,7 +65,7 @@ pub(super) struct Options {
 /// `tapline run`.
 pub(super) async fn execute(arguments: Arguments) -> Result<Found, Failure> {
     let settings = settings(&arguments.options)?;
-    let pipelines = files::compile(&arguments.files)?;
+    let pipelines = files::compile(&arguments.files, &log::plugins(&settings))?;
     run(&arguments.options, settings, Some(pipelines)).await
 }
 
@@ -83,6 +83,9 @@ async fn run(
 ) -> Result<Found, Failure> {
     let screen = Screen::new();
     logging::start(&screen, settings.log_format, &settings.log_filter)?;
+    for warning in &settings.warnings {
+        screen.warn(&problem::warning(warning, ""));
+    }
     screen.warn(&files::warnings(pipelines.as_deref().unwrap_or_default()));
     let mut signals = signals::Signals::listen()?;
 

@@ -6,17 +6,23 @@
 //! Codes: TL0120, a key of the file is unknown or has a bad value.
 
 use super::document::{
-    Diagnostic, Place, Report, flatten, secrets,
+    Diagnostic, Place, Report,
+    flatten::{self, Setting},
+    secrets,
     yaml::{self, Content},
 };
+use crate::converter::Defaults;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
-use tapline_sdk::{Config, ConfigValue, Definition, Key, Kind, Result};
+use tapline_sdk::{Config, ConfigValue, Definition, Issue, Key, Kind, Result};
 
 /// Where REST listens unless somebody says otherwise; it is Kafka Connect's port.
 pub const REST_DEFAULT: &str = "127.0.0.1:8083";
 
 /// Where the schema registry listens unless somebody says otherwise; it is Confluent's port.
 pub const REGISTRY_DEFAULT: &str = "127.0.0.1:8081";
+
+/// The heading of the keys of converters.
+const CONVERTERS: &str = "Converters";
 
 const DATA_DIR: Key<String> = Key::required(
     "data.dir",
@@ -117,6 +123,43 @@ const FLUSH_INTERVAL: Key<Duration> = Key::required(
 )
 .or("100");
 
+const KEY_CONVERTER: Key<String> = Key::required(
+    "key.converter",
+    CONVERTERS,
+    "how keys stand in the log where a connector names no converter; unset: avro",
+)
+.optional();
+const KEY_CONVERTER_KEYS: Key<String> = Key::required(
+    "key.converter.*",
+    CONVERTERS,
+    "settings of the converter of keys",
+)
+.optional();
+const VALUE_CONVERTER: Key<String> = Key::required(
+    "value.converter",
+    CONVERTERS,
+    "how values stand in the log where a connector names no converter; unset: avro",
+)
+.optional();
+const VALUE_CONVERTER_KEYS: Key<String> = Key::required(
+    "value.converter.*",
+    CONVERTERS,
+    "settings of the converter of values",
+)
+.optional();
+const HEADER_CONVERTER: Key<String> = Key::required(
+    "header.converter",
+    CONVERTERS,
+    "how headers stand in the log where a connector names no converter; unset: text as it is",
+)
+.optional();
+const HEADER_CONVERTER_KEYS: Key<String> = Key::required(
+    "header.converter.*",
+    CONVERTERS,
+    "settings of the converter of headers",
+)
+.optional();
+
 /// Every key of the file.
 pub const KEYS: &[Definition] = &[
     DATA_DIR.definition,
@@ -135,6 +178,12 @@ pub const KEYS: &[Definition] = &[
     BYTES_MAX.definition,
     FLUSH.definition,
     FLUSH_INTERVAL.definition,
+    KEY_CONVERTER.definition,
+    KEY_CONVERTER_KEYS.definition,
+    VALUE_CONVERTER.definition,
+    VALUE_CONVERTER_KEYS.definition,
+    HEADER_CONVERTER.definition,
+    HEADER_CONVERTER_KEYS.definition,
 ];
 
 /// When commits are synced.
@@ -239,6 +288,10 @@ pub struct WorkerSettings {
     pub log_filter: String,
     /// Sizes of the log's files.
     pub log: LogSettings,
+    /// The converters of connectors that name none. Default: none, which is Avro.
+    pub converters: Defaults,
+    /// One sentence per key that was accepted and means nothing here.
+    pub warnings: Vec<String>,
 }
 
 /// Sizes of the log's files.
@@ -283,17 +336,24 @@ pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
     }
     let texts = settings.iter().map(|s| (s.key.clone(), s.text.clone()));
     let config = Config::new(texts.collect());
-    for issue in config.problems(KEYS) {
-        let setting = settings.iter().find(|setting| setting.key == issue.key);
-        let place = setting.map_or(Place::START, |setting| setting.place);
-        let message = format!("{} {}", issue.key, issue.problem);
-        let help = issue.remedy.replace("of this connector", "of a worker");
-        let problem = Diagnostic::new("TL0120", place, message.replace("connector", "worker"));
-        problems.push(problem.at(issue.key).help(help));
+    for mut issue in config.problems(KEYS) {
+        issue.problem = issue.problem.replace("connector", "worker");
+        issue.remedy = issue.remedy.replace("of this connector", "of a worker");
+        problems.push(located(issue, &settings));
     }
-    let read = WorkerSettings::of(&config);
-    match read {
-        Ok(read) if problems.is_empty() => Ok(read),
+    let (converters, warnings) = match Defaults::parse(config.settings()) {
+        Ok(read) => read,
+        Err(issues) => {
+            problems.extend(issues.into_iter().map(|issue| located(issue, &settings)));
+            Default::default()
+        }
+    };
+    match WorkerSettings::of(&config) {
+        Ok(read) if problems.is_empty() => Ok(WorkerSettings {
+            converters,
+            warnings,
+            ..read
+        }),
         _ => Err(Report::new(
             file,
             text,
@@ -301,6 +361,15 @@ pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
             problems,
         )),
     }
+}
+
+/// An issue with the line that it is about.
+fn located(issue: Issue, settings: &[Setting]) -> Diagnostic {
+    let setting = settings.iter().find(|setting| setting.key == issue.key);
+    let place = setting.map_or(Place::START, |setting| setting.place);
+    let message = format!("{} {}", issue.key, issue.problem);
+    let problem = Diagnostic::new("TL0120", place, message);
+    problem.at(issue.key).help(issue.remedy)
 }
 
 impl WorkerSettings {
@@ -328,6 +397,8 @@ impl WorkerSettings {
                     FlushWhen::Interval => Some(config.get(&FLUSH_INTERVAL)?),
                 },
             },
+            converters: Defaults::default(),
+            warnings: Vec::new(),
         })
     }
 }
@@ -335,7 +406,10 @@ impl WorkerSettings {
 #[cfg(test)]
 mod tests {
     use super::{KEYS, LogFormat, REGISTRY_DEFAULT, REST_DEFAULT, RegistryListener, read};
-    use std::{collections::BTreeSet, time::Duration};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        time::Duration,
+    };
     use tapline_sdk::Presence;
 
     const FILE: &str = include_str!("../../config/worker.yaml");
@@ -365,6 +439,16 @@ mod tests {
             .map(|(key, _)| key)
             .collect();
         for key in KEYS {
+            if key.name.ends_with('*') {
+                // One of those it stands for is shown.
+                let shown = |name: &&str| key.covers(name);
+                assert!(
+                    listed.iter().any(shown),
+                    "{} is not in config/worker.yaml",
+                    key.name
+                );
+                continue;
+            }
             assert!(
                 listed.contains(key.name),
                 "{} is not in config/worker.yaml",
@@ -391,6 +475,31 @@ mod tests {
         assert_eq!(settings.registry_listener, None);
         let off = read("w.yaml", "registry.listener: off\n").expect("it is good");
         assert_eq!(off.registry_listener, Some(RegistryListener::Off));
+    }
+
+    #[test]
+    fn converters_are_read_with_their_keys_and_bad_ones_named_with_their_line() {
+        let text =
+            "value: {converter: json, converter.schemas.enable: false}\nkey.converter: string\n";
+        let settings = read("w.yaml", text).expect("it is good");
+        let (filled, _) = settings.converters.fill(&BTreeMap::new());
+        let filled: Vec<_> = filled.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let expected = [
+            "key.converter=string",
+            "value.converter=json",
+            "value.converter.schemas.enable=false",
+        ];
+        assert_eq!(filled, expected);
+        let report =
+            read("w.yaml", "log.flush: always\nvalue.converter: jsn\n").expect_err("it is bad");
+        let report = report.to_string();
+        let says = "error[TL0120]: value.converter \"jsn\" is no converter that exists here  --> w.yaml:2:1";
+        assert!(report.contains(says), "{report}");
+        assert!(report.contains("did you mean json?"), "{report}");
+        let elsewhere =
+            "value.converter: AvroConverter\nvalue.converter.schema.registry.url: http://r:8081\n";
+        let settings = read("w.yaml", elsewhere).expect("it is good");
+        assert_eq!(settings.warnings.len(), 1);
     }
 
     #[test]

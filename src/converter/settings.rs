@@ -62,6 +62,9 @@ const CONVERTER_ENCODING: Key<Charset> =
         .shown(Importance::High, Width::Medium)
         .display("Encoding");
 
+/// The keys that name a converter.
+pub(super) const ROLES: [&str; 3] = ["key.converter", "value.converter", "header.converter"];
+
 /// Every converter in Kafka Connect takes it, and sets it itself.
 const ROLE: &str = "converter.type";
 
@@ -234,29 +237,6 @@ impl Class {
             [class.short, class.class, simple, bare].contains(&name)
         })
     }
-}
-
-/// Settings of a connector: a worker's defaults in the place of converters that it does not name itself, as in Kafka
-/// Connect: a converter and its keys come from one place.
-#[must_use]
-pub fn with_defaults(
-    worker: &BTreeMap<String, String>,
-    connector: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut settings = connector.clone();
-    for role in ["key.converter", "value.converter", "header.converter"] {
-        let is_part = |key: &str| {
-            let rest = key.strip_prefix(role);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        if !connector.contains_key(role) {
-            let parts = worker.iter().filter(|(key, _)| is_part(key));
-            for (key, value) in parts {
-                settings.entry(key.clone()).or_insert_with(|| value.clone());
-            }
-        }
-    }
-    settings
 }
 
 impl Converters {

@@ -6,7 +6,7 @@ use super::{
     framework, keys,
 };
 use crate::{
-    converter::Converters,
+    converter::{Converters, Defaults},
     transform::{self, Chain},
     worker::ConnectorKind,
 };
@@ -36,17 +36,18 @@ pub struct Resolved {
     pub(crate) plugin: Plugin,
 }
 
-/// `whole`: whether the connector's rules across keys are asked, too, if each key by itself holds.
+/// `converters`: those of connectors that name none. `whole`: whether the connector's rules across keys are asked, too, if each key by itself holds.
 pub(super) fn resolve(
     found: Found,
     class: &str,
     settings: &BTreeMap<String, String>,
+    converters: &Defaults,
     whole: bool,
 ) -> Result<Resolved, Vec<Issue>> {
     let Found { plugin, alias } = found;
     let (info, kind) = (plugin.info(), plugin.kind());
     let mut split = Split::new(settings, info.keys);
-    split.check(kind, class);
+    split.check(kind, class, converters);
     let mut theirs = alias::translate(info, alias, &split.connector);
     let config = Config::new(std::mem::take(&mut theirs.settings));
     // The runtime's keys are known words too: a mistyped one of them is to be recognised.
@@ -126,7 +127,7 @@ impl Split {
     }
 
     /// Values of the runtime's keys.
-    fn check(&mut self, kind: ConnectorKind, class: &str) {
+    fn check(&mut self, kind: ConnectorKind, class: &str, converters: &Defaults) {
         let config = Config::new(self.framework.clone());
         self.issues.extend(config.problems(&keys::ALL));
         if let Some(given) = config.text(keys::CLASS.name())
@@ -141,7 +142,9 @@ impl Split {
         if config.get(&keys::TASKS_MAX).is_ok_and(|tasks| tasks == 0) {
             self.refuse("tasks.max", "must be at least 1", "set tasks.max to 1");
         }
-        match Converters::parse(&self.framework) {
+        let (filled, mut warnings) = converters.fill(&self.framework);
+        self.warnings.append(&mut warnings);
+        match Converters::parse(&filled) {
             Ok((converters, mut warnings)) => {
                 self.converters = converters;
                 self.warnings.append(&mut warnings);

@@ -65,7 +65,7 @@ impl Plugins {
         across::judge(&check, found.plugin.kind(), &mut configs);
         // As in Connect, a connector is asked about the whole only once each key by itself holds.
         let whole = count(&configs) == 0 && check.issues.is_empty();
-        let resolved = resolve::resolve(found, class, &check.settings, whole);
+        let resolved = resolve::resolve(found, class, &check.settings, &self.converters, whole);
         let (resolved, issues) = match resolved {
             Ok(resolved) => (Some(resolved), Vec::new()),
             Err(issues) => (None, issues),

@@ -35,7 +35,16 @@ impl Service {
         command
             .arg("--rest")
             .arg(format!("127.0.0.1:{}", self.port));
+        let settings = self.settings();
+        if settings.exists() {
+            command.arg("--config").arg(settings);
+        }
         command
+    }
+
+    /// The worker's own file, if a test has written one.
+    fn settings(&self) -> PathBuf {
+        self.folder.path().join("worker.yaml")
     }
 
     async fn start(&mut self) {
@@ -204,4 +213,76 @@ async fn a_service_refuses_a_busy_port() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("TL0131"), "{text}");
+}
+
+/// The worker's file says text; `json` names a converter itself. What a source wrote is told by sinks that name theirs,
+/// because a converter reads nothing but its own form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workers_converters_stand_in_where_a_connector_names_none() {
+    let mut service = Service::new();
+    let settings = "value.converter: org.apache.kafka.connect.storage.StringConverter\n\
+                    key.converter: json\nkey.converter.schemas.enable: false\n";
+    std::fs::write(service.settings(), settings).expect("a file");
+    let folder = service.folder.path().to_owned();
+    let path = |name: &str| folder.join(name);
+    let file = |name: &str| path(name).display().to_string();
+    std::fs::write(path("lines"), "one\ntwo\n").expect("a file");
+    service.start().await;
+
+    let source = |topic: &str| json!({"connector.class": "FileStreamSource", "file": file("lines"), "topic": topic});
+    let sink = |topic: &str, converter: Value| {
+        let mut config = json!({
+            "connector.class": "FileStreamSink", "topics": topic, "file": file(&format!("{topic}.{}", converter["name"])),
+        });
+        for (key, value) in converter["keys"].as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        config
+    };
+    let mut text = source("text");
+    // A key of a converter that it does not name changes nothing, as in Kafka Connect.
+    text["value.converter.encoding"] = json!("UTF-16");
+    service.create("text", text).await;
+    let mut whole = source("json");
+    whole["value.converter"] = json!("json");
+    service.create("json", whole).await;
+    let own = json!({"name": 1, "keys": {"value.converter": "string", "value.converter.encoding": "UTF-8"}});
+    service.create("told", sink("text", own)).await;
+    service
+        .create("default", sink("text", json!({"name": 2})))
+        .await;
+    let schemas = json!({"name": 3, "keys": {"value.converter": "json", "value.converter.schemas.enable": "false"}});
+    service.create("schemas", sink("json", schemas)).await;
+
+    for (name, expected) in [
+        ("text.1", "one\ntwo\n"),
+        ("text.2", "one\ntwo\n"),
+        (
+            "json.3",
+            "{schema={type=string, optional=false}, payload=one}\n{schema={type=string, optional=false}, payload=two}\n",
+        ),
+    ] {
+        let mut found = String::new();
+        let reached = within(DEADLINE, async || {
+            found = std::fs::read_to_string(path(name)).unwrap_or_default();
+            (found == expected).then_some(())
+        });
+        let reached = reached.await.is_some();
+        let log = std::fs::read_to_string(service.log()).unwrap_or_default();
+        assert!(reached, "{name}: {found}\n{log}");
+    }
+    // A validation shows what was written, and judges the whole.
+    let mut config = source("text");
+    config["name"] = json!("text");
+    let checked = "/connector-plugins/FileStreamSource/config/validate";
+    let answer = service.ask(Method::PUT, checked, Some(config)).await;
+    let (code, answer) = answer.expect("the worker answers");
+    assert_eq!((code, &answer["error_count"]), (200, &json!(0)), "{answer}");
+    let shown = answer["configs"].as_array().into_iter().flatten();
+    let shown: Vec<&Value> = shown
+        .map(|config| &config["value"])
+        .filter(|value| value["name"] == "value.converter")
+        .collect();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0]["value"], Value::Null);
 }

@@ -48,8 +48,14 @@ pub(super) fn worker_settings(settings: &WorkerSettings) -> Settings {
     Settings {
         data_dir: settings.data_dir.clone(),
         placeholders: Some(Arc::new(Secrets)),
-        plugins: Plugins::builtin().clone(),
+        plugins: plugins(settings),
     }
+}
+
+/// The connectors of this binary, with the worker's converters where they name none.
+pub(super) fn plugins(settings: &WorkerSettings) -> Plugins {
+    let converters = settings.converters.clone();
+    Plugins::builtin().clone().with_converters(converters)
 }
 
 /// Files named on the command line are trusted: the whole environment and every path may be asked for.

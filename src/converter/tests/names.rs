@@ -1,8 +1,6 @@
 //! Converters by name, with their keys.
 
-use super::super::{
-    Charset, Class, Converter, Converters, HeaderConverter, JsonSettings, Plain, with_defaults,
-};
+use super::super::{Charset, Class, Converter, Converters, HeaderConverter, JsonSettings, Plain};
 use std::collections::BTreeMap;
 
 fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -237,30 +235,4 @@ fn what_is_wrong_is_named_with_the_nearest_that_is_right() {
         typo.contains("did you mean value.converter.schema.registry.url?"),
         "{typo}"
     );
-}
-
-#[test]
-fn a_workers_converter_stands_in_whole_where_a_connector_names_none() {
-    let worker = settings(&[
-        ("key.converter", "string"),
-        ("value.converter", "json"),
-        ("value.converter.schemas.enable", "false"),
-        ("rest.address", "127.0.0.1:1"),
-    ]);
-    let own = settings(&[("value.converter", "json"), ("name", "x")]);
-    let both = with_defaults(&worker, &own);
-    let expected = [
-        ("key.converter", "string"),
-        ("name", "x"),
-        ("value.converter", "json"),
-    ];
-    assert_eq!(both, settings(&expected));
-    let whole = with_defaults(&worker, &BTreeMap::new());
-    assert_eq!(
-        whole
-            .get("value.converter.schemas.enable")
-            .map(String::as_str),
-        Some("false")
-    );
-    assert!(!whole.contains_key("rest.address"));
 }
