@@ -64,6 +64,8 @@ pub(crate) struct Reader {
     position: u64,
     /// What has been told already: a state is logged when it begins.
     told: Option<Told>,
+    /// Room for the next batch: as much as the last one took, so that a batch is not copied while it grows.
+    room: usize,
 }
 
 /// What came of opening.
@@ -95,6 +97,7 @@ impl Reader {
             file: None,
             position,
             told: None,
+            room: 0,
         }
     }
 
@@ -143,7 +146,7 @@ impl Reader {
     }
 
     fn read(&mut self, file: &mut File) -> Result<Step, Error> {
-        let (mut rows, mut batch) = (Rows::default(), self.records.batch());
+        let (mut rows, mut batch) = (Rows::with_capacity(self.room), self.records.batch());
         let mut bytes = 0;
         while rows.len() < self.batch_lines && bytes < BATCH_BYTES {
             let Some(line) = self.lines.next() else {
@@ -161,6 +164,7 @@ impl Reader {
             self.position += line.taken as u64;
             bytes += line.taken;
         }
+        self.room = bytes;
         if rows.is_empty() {
             return self.look(file);
         }
