@@ -80,7 +80,12 @@ impl Bound {
                 }
                 let [a, b, c, d] = id.to_be_bytes();
                 out.bytes.extend_from_slice(&[MAGIC, a, b, c, d]);
-                plan.encode(arena, cell, out)?;
+                match (self.schema.as_deref(), cell) {
+                    (Some(schema), Cell::Bytes(_)) if avro::is_bare(schema) => {
+                        out.bytes.extend_from_slice(arena.raw(cell));
+                    }
+                    _ => plan.encode(arena, cell, out)?,
+                }
             }
             Plan::Json(plan) if null && !plan.writes_null() => return Ok(false),
             Plan::Json(plan) => plan.encode(arena, cell, out)?,

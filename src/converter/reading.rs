@@ -64,7 +64,7 @@ impl AvroReader {
         let (id, body) = frame(bytes)
             .ok_or_else(|| RecordError::new("not Avro: no schema id before the data"))?;
         let reader = self.reader(id)?;
-        let cell = reader.plan.decode(body, arena, &mut self.scratch)?;
+        let cell = reader.decode(body, arena, &mut self.scratch)?;
         Ok((Some(Arc::clone(&reader.schema)), cell))
     }
 

@@ -22,6 +22,7 @@ use tapline_sdk::{
 
 mod formats;
 mod golden;
+mod golden_avro;
 mod names;
 
 fn field(name: &str, schema: Arc<Schema>) -> Field {

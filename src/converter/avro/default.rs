@@ -1,6 +1,6 @@
 //! Defaults of schemas as JSON: bytes as text of Latin-1, numbers that JSON lacks as text.
 
-use super::{from_connect::is_text_key, tree::Tree};
+use super::{node::is_text_key, tree::Tree};
 use std::sync::Arc;
 use tapline_sdk::{Arena, Cell, Datum, Schema, Type, Value};
 
@@ -46,15 +46,28 @@ pub(super) fn to_tree(schema: &Schema, value: Value<'_>) -> Tree {
     }
 }
 
-/// A default as Avro allows it on a field: scalars only, since a nested optional value would have to be of its
-/// union's first branch. Connect's property has all of them.
+/// A default as Avro allows it on a field: scalars, and lists and maps of them, since a nested optional value would
+/// have to be of its union's first branch. Connect's property has all of them.
 pub(super) fn for_avro(schema: &Schema, value: Value<'_>) -> Option<Tree> {
-    match value {
-        Value::Float(number) if !number.is_finite() => None,
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Bytes(_) => {
-            Some(to_tree(schema, value))
+    is_plain(schema, value).then(|| to_tree(schema, value))
+}
+
+fn is_plain(schema: &Schema, value: Value<'_>) -> bool {
+    match (&schema.ty, value) {
+        (_, Value::Float(number)) => number.is_finite(),
+        (_, Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Bytes(_)) => true,
+        (Type::Array(item), Value::Array(items)) => {
+            !item.optional && items.iter().all(|value| is_plain(item, value))
         }
-        _ => None,
+        (Type::Map(key, item), Value::Map(cells)) if is_text_key(key) => {
+            !item.optional
+                && cells
+                    .iter()
+                    .skip(1)
+                    .step_by(2)
+                    .all(|value| is_plain(item, value))
+        }
+        _ => false,
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::{
     default,
-    names::{self, DEFAULT_NAME, ENTRY_NAME, FullName, scrubbed},
-    node::{Avro, AvroField, Node, Record},
+    names::{self, DEFAULT_NAME, ENTRY_NAME, FullName, NAMESPACE, scrubbed},
+    node::{Avro, AvroField, Node, Record, is_text_key},
     parse::DEPTH_MAX,
     tree::Tree,
 };
@@ -157,7 +157,12 @@ impl<'a> Builder<'a> {
     /// The name under which this very thing is known, or a free one.
     fn give(&mut self, base: FullName, thing: Defined<'a>) -> Given {
         let known = |name: &FullName| self.defined.get(name).copied();
-        let name = names::free(&base.name, |candidate| {
+        // Structs without a name are numbered as the converter numbers them.
+        let separator = match base.namespace == NAMESPACE && base.name == DEFAULT_NAME {
+            true => "",
+            false => "_",
+        };
+        let name = names::free(&base.name, separator, |candidate| {
             let full = FullName {
                 namespace: base.namespace.clone(),
                 name: candidate.to_owned(),
@@ -198,11 +203,6 @@ fn same(a: Defined<'_>, b: Defined<'_>) -> bool {
         }
         _ => false,
     }
-}
-
-/// Avro's maps have string keys.
-pub(super) fn is_text_key(key: &Schema) -> bool {
-    key.ty == Type::Text && !key.optional
 }
 
 /// A default that is not null: Connect knows no other.

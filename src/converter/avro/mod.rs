@@ -21,7 +21,7 @@ pub use placeholder::{Placeholder, TEXT as PLACEHOLDER};
 
 use crate::registry::tree;
 use std::sync::Arc;
-use tapline_sdk::Schema;
+use tapline_sdk::{Arena, Cell, RecordError, Schema, Type};
 
 /// The text of the Avro schema for a Connect schema, in the form that registries store.
 ///
@@ -38,6 +38,15 @@ pub struct Reader {
     pub schema: Arc<Schema>,
     /// How to read them.
     pub plan: DecodePlan,
+    /// Whether the bytes behind the frame are the value itself: see [`is_bare`].
+    bare: bool,
+}
+
+/// Confluent's serializers write bytes that are the whole value as they are, without the length that Avro has before
+/// them, and their deserializers read them so.
+#[must_use]
+pub fn is_bare(schema: &Schema) -> bool {
+    schema.ty == Type::Bytes && !schema.optional
 }
 
 impl Reader {
@@ -50,6 +59,23 @@ impl Reader {
         Ok(Self {
             schema: to_connect::to_connect(&node)?,
             plan: DecodePlan::compile(&node)?,
+            bare: node.ty == node::Avro::Bytes,
         })
+    }
+
+    /// Decodes what stands behind a frame.
+    ///
+    /// # Errors
+    /// The bytes are not of this schema; names the field.
+    pub fn decode(
+        &self,
+        bytes: &[u8],
+        arena: &mut Arena,
+        scratch: &mut Scratch,
+    ) -> Result<Cell, RecordError> {
+        match self.bare {
+            true => Ok(arena.bytes(bytes)),
+            false => self.plan.decode(bytes, arena, scratch),
+        }
     }
 }

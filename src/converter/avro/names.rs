@@ -28,7 +28,7 @@ pub(super) fn scrubbed(name: Option<&str>, fallback: &str) -> FullName {
     }
 }
 
-/// A legal name: URL-encoded, then `_` for what is still illegal, with an `x` before an illegal first character.
+/// A legal name: URL-encoded, then `_` for what is still illegal, then an `x` before a digit: `é` becomes `_C3_A9`.
 pub(super) fn scrub(name: &str) -> String {
     let mut scrubbed = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -39,8 +39,7 @@ pub(super) fn scrub(name: &str) -> String {
             other => scrubbed.push_str(&format!("_{other:02X}")),
         }
     }
-    // The first byte decides before it is replaced: `é` becomes `x_C3_A9`.
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+    if !scrubbed.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         scrubbed.insert(0, 'x');
     }
     scrubbed
@@ -48,15 +47,15 @@ pub(super) fn scrub(name: &str) -> String {
 
 /// A legal name that is not taken: the scrubbed one, or with `_2`, `_3`, … behind it.
 pub(super) fn scrub_free(name: &str, taken: impl Fn(&str) -> bool) -> String {
-    free(&scrub(name), taken)
+    free(&scrub(name), "_", taken)
 }
 
-/// The name itself, or with `_2`, `_3`, … behind it.
-pub(super) fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
+/// The name itself, or with 2, 3, … behind it and a separator between.
+pub(super) fn free(name: &str, separator: &str, taken: impl Fn(&str) -> bool) -> String {
     let mut candidate = name.to_owned();
     let mut number = 2;
     while taken(&candidate) {
-        candidate = format!("{name}_{number}");
+        candidate = format!("{name}{separator}{number}");
         number += 1;
     }
     candidate

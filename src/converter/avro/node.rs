@@ -2,6 +2,12 @@
 //! registries compare.
 
 use super::{names::FullName, tree::Tree};
+use tapline_sdk::{Schema, Type};
+
+/// Whether a map with such keys is a map in Avro: there keys are strings.
+pub(super) fn is_text_key(key: &Schema) -> bool {
+    key.ty == Type::Text && !key.optional
+}
 
 /// A schema with the properties that Avro itself does not know.
 #[derive(Debug, Clone, PartialEq)]

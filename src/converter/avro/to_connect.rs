@@ -276,14 +276,16 @@ fn annotated(node: &Node, mut builder: SchemaBuilder) -> SchemaBuilder {
             }
         }
         Avro::Enum(name, symbols) => symbols.iter().fold(
-            builder.parameter(ENUM_PARAMETER, name.to_string()),
+            builder
+                .name(name.to_string())
+                .parameter(ENUM_PARAMETER, name.to_string()),
             |builder, symbol| {
                 builder.parameter(format!("{ENUM_PARAMETER}.{symbol}"), symbol.as_str())
             },
         ),
-        Avro::Fixed(_, size) if node.text_prop("logicalType") != Some("decimal") => {
-            builder.parameter(FIXED_PARAMETER, size.to_string())
-        }
+        Avro::Fixed(name, size) if node.text_prop("logicalType") != Some("decimal") => builder
+            .name(name.to_string())
+            .parameter(FIXED_PARAMETER, size.to_string()),
         _ => logical(node, builder),
     }
 }

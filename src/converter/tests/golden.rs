@@ -46,7 +46,7 @@ fn class_of(short: &str) -> &str {
 }
 
 /// `json schemas.enable=false` under Kafka's own name, and so with its defaults.
-fn converter(words: &str) -> Converter {
+pub(super) fn converter(words: &str) -> Converter {
     let mut words = words.split(' ');
     let name = class_of(words.next().expect("a name")).to_owned();
     let mut settings = BTreeMap::from([("value.converter".to_owned(), name)]);
