@@ -1,5 +1,5 @@
 # The commands of README.md. Every target installs what it needs through scripts/setup.
-.PHONY: demo test prove bench record lint docs setup dist
+.PHONY: demo test prove bench record golden lint docs setup dist
 
 # One Postgres into another under load, the worker killed three times, every row compared.
 demo: setup
@@ -22,10 +22,15 @@ prove:
 bench: setup
 	cargo build --release --workspace --locked
 	cargo bench --locked --bench throughput
+	cargo bench --locked --bench file
 
 # Asks the original Kafka Connect anew what it answers, into tests/compare/answers; read the diff before it is committed.
 record: setup
 	TAPLINE_RECORD=1 cargo test --locked --test tests compare::record -- --nocapture
+
+# Asks Kafka's and Confluent's own converters anew, into tests/fixtures/converters; read the diff here, too.
+golden:
+	scripts/golden
 
 lint:
 	cargo fmt --all --check
