@@ -57,6 +57,9 @@ pub(super) struct Options {
     /// How log lines on stderr look [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
+    /// Folders or files that connectors which come over HTTP may read and write, beside those of the settings
+    #[arg(long, value_name = "PATH")]
+    allow_files: Vec<PathBuf>,
     /// Let REST listen beyond this machine: anybody who reaches it can read every record and change connectors
     #[arg(long)]
     insecure_rest_without_authentication: bool,
@@ -130,6 +133,7 @@ async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
     let broker = log::open(settings).await?;
     let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
     let worker = Worker::open(log::worker_settings(settings), log).await?;
+    worker.limit(settings.connectors);
     worker.metrics().watch_log(broker.stats());
     let reading = worker.clone();
     broker.keep_for(move || reading.groups());
@@ -166,6 +170,12 @@ fn settings(arguments: &Options) -> Result<WorkerSettings, Failure> {
     }
     if let Some(format) = arguments.log_format {
         settings.log_format = format;
+    }
+    for path in &arguments.allow_files {
+        let path = std::path::absolute(path).map_err(|error| {
+            Error::config(format!("`{}` is no path", path.display())).because(error)
+        })?;
+        settings.allowed.connector.push(path);
     }
     settings.rest_address = arguments.rest.or(settings.rest_address);
     settings.registry_listener = arguments.registry.or(settings.registry_listener);

@@ -9,6 +9,10 @@ use super::document::{
     Diagnostic, Place, Report, flatten, secrets,
     yaml::{self, Content},
 };
+use super::{
+    access::AllowLists,
+    gate::{self, ConnectorLimits, Gate, HttpLimits},
+};
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use tapline_sdk::{Config, ConfigValue, Definition, Key, Kind, Result};
 
@@ -27,13 +31,14 @@ const DATA_DIR: Key<String> = Key::required(
 const REST_ADDRESS: Key<Address> = Key::required(
     "rest.address",
     "Worker",
-    "address and port of the HTTP server; loopback, because it has no authentication yet",
+    "address and port of the HTTP server; beyond loopback it needs auth.users.file and tls.certificate.file",
 )
 .or(REST_DEFAULT);
 const REGISTRY_LISTENER: Key<RegistryListener> = Key::required(
     "registry.listener",
     "Worker",
-    "address and port of the schema registry's API, or off; loopback, because it has no authentication yet",
+    "address and port of the schema registry's API, or off; beyond loopback it needs auth.users.file and \
+     tls.certificate.file",
 )
 .or(REGISTRY_DEFAULT);
 const SHUTDOWN_DEADLINE: Key<Duration> = Key::required(
@@ -118,7 +123,20 @@ const FLUSH_INTERVAL: Key<Duration> = Key::required(
 .or("100");
 
 /// Every key of the file.
-pub const KEYS: &[Definition] = &[
+pub const KEYS: &[Definition] = &{
+    let mut keys = [DATA_DIR.definition; OWN.len() + gate::KEYS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = match at < OWN.len() {
+            true => OWN[at],
+            false => gate::KEYS[at - OWN.len()],
+        };
+        at += 1;
+    }
+    keys
+};
+
+const OWN: [Definition; 16] = [
     DATA_DIR.definition,
     REST_ADDRESS.definition,
     REGISTRY_LISTENER.definition,
@@ -239,6 +257,14 @@ pub struct WorkerSettings {
     pub log_filter: String,
     /// Sizes of the log's files.
     pub log: LogSettings,
+    /// What of this machine may be named over HTTP. Default: nothing.
+    pub allowed: AllowLists,
+    /// Who may ask. Default: everybody, in plain HTTP.
+    pub gate: Gate,
+    /// What each listener takes.
+    pub http: HttpLimits,
+    /// How many connectors, and how they are called.
+    pub connectors: ConnectorLimits,
 }
 
 /// Sizes of the log's files.
@@ -292,6 +318,13 @@ pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
         problems.push(problem.at(issue.key).help(help));
     }
     let read = WorkerSettings::of(&config);
+    if let Err(error) = &read
+        && problems.is_empty()
+    {
+        let problem = Diagnostic::new("TL0120", Place::START, error.context.to_string());
+        let remedy = error.remedy.as_deref().unwrap_or_default();
+        problems.push(problem.help(remedy));
+    }
     match read {
         Ok(read) if problems.is_empty() => Ok(read),
         _ => Err(Report::new(
@@ -328,6 +361,10 @@ impl WorkerSettings {
                     FlushWhen::Interval => Some(config.get(&FLUSH_INTERVAL)?),
                 },
             },
+            allowed: AllowLists::of(config)?,
+            gate: Gate::of(config)?,
+            http: HttpLimits::of(config)?,
+            connectors: ConnectorLimits::of(config)?,
         })
     }
 }
@@ -408,7 +445,7 @@ error[TL0120]: rest.address is not an IP address with a port, such as 127.0.0.1:
    |
  2 | rest.address: here
    | ^^^^^^^^^^^^
-  help: set rest.address: address and port of the HTTP server; loopback, because it has no authentication yet
+  help: set rest.address: address and port of the HTTP server; beyond loopback it needs auth.users.file and tls.certificate.file
 "
         );
     }

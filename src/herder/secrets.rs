@@ -94,7 +94,8 @@ fn mask(definitions: &[Definition], key: &str, value: &str) -> String {
 
 /// Whether any of a text is written out, rather than named by a placeholder.
 fn is_literal(text: &str) -> bool {
-    let named = |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..));
+    let named =
+        |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..) | Part::Directory(..));
     !text.is_empty() && !parts(text).iter().all(named)
 }
 

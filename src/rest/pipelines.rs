@@ -7,7 +7,7 @@ use super::{App, failure::Failure};
 use crate::{
     herder::{Change, Declaration},
     plugins::keys,
-    worker::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Refusal},
+    worker::{ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Refusal},
 };
 use axum::{
     Extension, Json,
@@ -160,6 +160,7 @@ fn spec(
             file: file.to_owned(),
             line,
         }),
+        author: Author::Request,
     })
 }
 

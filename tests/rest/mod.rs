@@ -1,5 +1,6 @@
 //! Kafka Connect's REST API over real HTTP: scripted connectors in this process, and the binary as a service.
 
+mod access;
 mod configs;
 mod lifecycle;
 mod offsets;

@@ -3,7 +3,10 @@
 //! Owns names, defaults and documentation. Kafka's `FileStreamSource` and `FileStreamSink` are the same connectors with
 //! Kafka's record shape, line ends and texts: an alias is a profile.
 
-use tapline_sdk::{Alias, Config, ConfigValue, Definition, Error, Importance, Info, Key, Kind};
+use std::path::PathBuf;
+use tapline_sdk::{
+    Alias, Config, ConfigValue, Definition, Error, Files, Importance, Info, Key, Kind,
+};
 
 const FILE_GROUP: &str = "File";
 const RECORDS: &str = "Records";
@@ -199,6 +202,13 @@ pub const SINK_INFO: Info = Info {
     refused: &[],
 };
 
+/// The file that either of the pair names.
+pub(crate) fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let file = config.find(&SOURCE_FILE).ok().flatten();
+    let named = |file| (SOURCE_FILE.name(), PathBuf::from(file));
+    file.map(named).into_iter().collect()
+}
+
 /// The least `line.max.bytes`: a piece of a line must have room for some characters.
 pub const LINE_BYTES_LEAST: u32 = 16;
 
@@ -208,6 +218,8 @@ pub const LINE_BYTES_MOST: u32 = 1 << 30;
 /// The source's settings, parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceSettings {
+    /// The files that may be read.
+    pub(crate) files: Files,
     pub(crate) file: String,
     pub(crate) topic: String,
     pub(crate) batch_lines: usize,
@@ -224,6 +236,7 @@ impl SourceSettings {
                 .remedy("set file to the path of the file to read")
         })?;
         Ok(Self {
+            files: config.files().clone(),
             file,
             topic: config.get(&TOPIC)?,
             // Kafka's source also reads one line at a time where the key says zero or less.
