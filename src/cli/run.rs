@@ -4,14 +4,19 @@
 //! Owns the order of start and stop: files are checked before anything is opened, a port is found before the log is
 //! opened, REST answers before connectors start; stopping goes the other way round.
 
-use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
+use super::{
+    Failure, Found,
+    client::{ADDRESS_FILE, TOKEN_FILE},
+    files, logging, problem,
+    screen::Screen,
+};
 use crate::{
     broker::{Broker, Embedded},
     config::worker::{
         self, LogFormat, REGISTRY_DEFAULT, REST_DEFAULT, RegistryListener, WorkerSettings,
     },
     pipeline::Pipeline,
-    rest,
+    rest::{self, auth::Auth, tls::Tls},
     worker::{ApplyError, ConnectorSpec, Worker},
 };
 use schemas::SchemaServer;
@@ -89,7 +94,8 @@ async fn run(
     screen.warn(&files::warnings(pipelines.as_deref().unwrap_or_default()));
     let mut signals = signals::Signals::listen()?;
 
-    let anywhere = options.insecure_rest_without_authentication;
+    let door = door(&settings)?;
+    let anywhere = options.insecure_rest_without_authentication || door.is_safe();
     let may_move = pipelines.is_some();
     let listener = listen(settings.rest_address, REST_DEFAULT, anywhere, may_move).await?;
     let schemas = listen_for_schemas(&settings, anywhere).await?;
@@ -99,9 +105,9 @@ async fn run(
         () = signals.next() => return Ok(Found::Fine),
     };
     let schemas = schemas
-        .map(|listener| SchemaServer::start(listener, &worker))
+        .map(|listener| SchemaServer::start(listener, &worker, door.clone()))
         .transpose()?;
-    let server = Server::start(listener, worker.clone(), &settings)?;
+    let server = Server::start(listener, worker.clone(), door, &settings)?;
     worker.publish(&server.address.to_string());
     let schemas_at = schemas.as_ref().map(|server| server.address);
     screen.say(&banner(&settings, server.address, schemas_at));
@@ -127,6 +133,17 @@ async fn run(
         Some(why) => Err(watch::log_stopped(&why).into()),
         None => ended.map(|()| Found::Fine),
     }
+}
+
+/// What stands before both listeners.
+fn door(settings: &WorkerSettings) -> Result<rest::Door> {
+    let users = settings.gate.users.as_deref();
+    let tls = settings.gate.tls.clone();
+    Ok(rest::Door {
+        auth: users.map(Auth::open).transpose()?.map(Arc::new),
+        tls: tls.map(Tls::open).transpose()?.map(Arc::new),
+        limits: settings.http,
+    })
 }
 
 async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
@@ -300,19 +317,30 @@ async fn stop(worker: &Worker, broker: &Embedded, settings: &WorkerSettings, scr
 /// The HTTP server and the file that tells other commands where it is.
 struct Server {
     address: SocketAddr,
-    address_file: PathBuf,
+    files: [PathBuf; 2],
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<()>>,
 }
 
 impl Server {
-    fn start(listener: TcpListener, worker: Worker, settings: &WorkerSettings) -> Result<Self> {
+    fn start(
+        listener: TcpListener,
+        worker: Worker,
+        door: rest::Door,
+        settings: &WorkerSettings,
+    ) -> Result<Self> {
         let address = listener
             .local_addr()
             .map_err(|error| Error::fatal("the listener has no address").because(error))?;
-        let address_file = settings.data_dir.join(ADDRESS_FILE);
+        let files = [TOKEN_FILE, ADDRESS_FILE].map(|name| settings.data_dir.join(name));
+        let [token_file, address_file] = &files;
+        let token = door.auth.as_ref().map(|auth| auth.issue_token(token_file));
+        let scheme = door.tls.as_ref().map_or("", |_| "https://");
+        let written = token
+            .unwrap_or(Ok(()))
+            .and_then(|()| fs::write(address_file, format!("{scheme}{address}\n")));
         // On a full disk a worker waits for room like everybody else; commands need --url until then.
-        if let Err(error) = fs::write(&address_file, format!("{address}\n")) {
+        if let Err(error) = written {
             let file = address_file.display();
             tracing::warn!(%file, %error, "cannot write the address file");
         }
@@ -322,13 +350,13 @@ impl Server {
             address,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(rest::serve(listener, app, async {
+        let task = tokio::spawn(rest::serve_behind(listener, app, door, async {
             // A dropped sender asks for the same.
             let _either = stopped.await;
         }));
         Ok(Self {
             address,
-            address_file,
+            files,
             stop,
             task,
         })
@@ -336,7 +364,9 @@ impl Server {
 
     async fn stop(self) {
         // Gone already if somebody cleaned up: either way no command finds this worker any more.
-        let _gone = fs::remove_file(&self.address_file);
+        for file in &self.files {
+            let _gone = fs::remove_file(file);
+        }
         drain(self.stop, self.task).await;
     }
 }

@@ -19,6 +19,7 @@ pub struct Daemon {
     port: u16,
     registry_port: u16,
     scheme: &'static str,
+    host: &'static str,
     process: Option<Process>,
 }
 
@@ -30,6 +31,7 @@ impl Daemon {
             port: free_port(),
             registry_port: free_port(),
             scheme: "http",
+            host: "127.0.0.1",
             process: None,
         };
         daemon.set(settings);
@@ -46,6 +48,12 @@ impl Daemon {
     /// The same, listening with TLS.
     pub fn https(mut self) -> Self {
         self.scheme = "https";
+        self
+    }
+
+    /// The same, listening on every address.
+    pub fn everywhere(mut self) -> Self {
+        self.host = "0.0.0.0";
         self
     }
 
@@ -84,7 +92,7 @@ impl Daemon {
         let mut command = self.command(arguments);
         command.arg("--config").arg(self.path("worker.yaml"));
         command.arg("--data-dir").arg(self.data());
-        command.args(["--rest", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--rest", &format!("{}:{}", self.host, self.port)]);
         command.args(["--registry", &format!("127.0.0.1:{}", self.registry_port)]);
         command.stdout(log.try_clone().expect("a log clones"));
         command.stderr(log);
