@@ -58,9 +58,10 @@ pub(super) async fn serve(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => accepted,
+            // Before more are taken, so that what has ended takes no room.
             Some(_ended) = open.join_next() => continue,
             Some(_told) = refused.join_next() => continue,
+            accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,

@@ -229,7 +229,7 @@ converter {SINK "value.converter": "io.confluent.connect.avro.AvroConverter", "v
 registry {SINK "value.converter.schema.registry.basic.auth.user.info": "u:SECRET", "key.converter.ssl.keystore.password": "SECRET"}
 transform {SINK "transforms": "a", "transforms.a.type": "RegexRouter", "transforms.a.secret": "SECRET", "transforms.a.password": "SECRET"}
 unknown {SINK "some.api.key": "SECRET", "no.such.key": "SECRET", "ssl.key.password": "SECRET"}
-number {SINK "connection.password": 7, "tasks.max": "SECRET"}
+number {SINK "connection.password": 7}
 list {SINK "connection.password": ["SECRET"]}
 object {SINK "connection.password": {"p": "SECRET"}}
 noclass {"password": "SECRET", "x": "SECRET"}

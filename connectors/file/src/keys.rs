@@ -3,7 +3,6 @@
 //! Owns names, defaults and documentation. Kafka's `FileStreamSource` and `FileStreamSink` are the same connectors with
 //! Kafka's record shape, line ends and texts: an alias is a profile.
 
-use std::path::PathBuf;
 use tapline_sdk::{
     Alias, Config, ConfigValue, Definition, Error, Files, Importance, Info, Key, Kind,
 };
@@ -201,13 +200,6 @@ pub const SINK_INFO: Info = Info {
     inert: &[],
     refused: &[],
 };
-
-/// The file that either of the pair names.
-pub(crate) fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
-    let file = config.find(&SOURCE_FILE).ok().flatten();
-    let named = |file| (SOURCE_FILE.name(), PathBuf::from(file));
-    file.map(named).into_iter().collect()
-}
 
 /// The least `line.max.bytes`: a piece of a line must have room for some characters.
 pub const LINE_BYTES_LEAST: u32 = 16;

@@ -5,7 +5,7 @@
 
 use crate::{
     error,
-    keys::{self, LINE_FORMAT, LineFormat, SINK_FILE, SINK_INFO},
+    keys::{LINE_FORMAT, LineFormat, SINK_FILE, SINK_INFO},
     ledger::Entry,
     render,
     target::{Held, Move, Owner, Target, hex, is_of, positions_of},
@@ -58,7 +58,11 @@ impl Connector for FileSink {
     }
 
     fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
-        keys::files(config)
+        let target = config.find(&SINK_FILE).ok().flatten();
+        let target = target.map(|file| Target::new(&file, config.files()));
+        let both = target.map(|target| [target.path().to_owned(), target.ledger().to_owned()]);
+        let named = |file| (SINK_FILE.name(), file);
+        both.into_iter().flatten().map(named).collect()
     }
 
     async fn probe(config: &Config) -> Vec<Issue> {

@@ -5,8 +5,7 @@
 
 use crate::{
     keys::{
-        self, LINE_BYTES_LEAST, LINE_BYTES_MAX, LINE_BYTES_MOST, SOURCE_FILE, SOURCE_INFO,
-        SourceSettings,
+        LINE_BYTES_LEAST, LINE_BYTES_MAX, LINE_BYTES_MOST, SOURCE_FILE, SOURCE_INFO, SourceSettings,
     },
     offset::{self, Offset},
     reader::{Reader, Step, Waiting},
@@ -59,7 +58,9 @@ impl Connector for FileSource {
     }
 
     fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
-        keys::files(config)
+        let file = config.find(&SOURCE_FILE).ok().flatten();
+        let named = |file| (SOURCE_FILE.name(), PathBuf::from(file));
+        file.map(named).into_iter().collect()
     }
 
     async fn probe(config: &Config) -> Vec<Issue> {

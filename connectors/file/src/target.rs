@@ -70,6 +70,10 @@ impl Target {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn ledger(&self) -> &Path {
         &self.ledger
     }

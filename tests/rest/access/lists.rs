@@ -66,9 +66,9 @@ async fn nothing_of_the_machine_is_read_over_http_unless_it_is_listed() {
     let mut out = file("/tmp/x");
     out["connector.class"] = json!("FileStreamSink");
     out["topics"] = json!("t");
-    let mut certificate = sink("p");
+    let mut certificate = sink("of-nobody");
     certificate["connection.url"] = json!("postgres://u@127.0.0.1:1/d?sslrootcert=/etc/hostname");
-    let mut socket = sink("p");
+    let mut socket = sink("of-nobody");
     socket["connection.url"] = json!("postgres://u@%2Fvar%2Frun%2Fpostgresql/d");
     for (config, key, setting) in [
         (
@@ -135,12 +135,12 @@ async fn what_is_listed_is_read_and_a_link_or_dots_lead_nowhere_else() {
     });
     daemon.listens().await;
     let at = |name: &str| daemon.path(name).display().to_string();
-    for password in [
-        "${env:ALLOWED_ONE}".to_owned(),
-        format!("${{file:{}:k}}", at("allowed/p")),
-        format!("${{directory:{}:p}}", at("allowed")),
+    for (name, password) in [
+        ("env", "${env:ALLOWED_ONE}".to_owned()),
+        ("file", format!("${{file:{}:k}}", at("allowed/p"))),
+        ("folder", format!("${{directory:{}:p}}", at("allowed"))),
     ] {
-        let body = json!({"name": password, "config": sink(&password)});
+        let body = json!({"name": name, "config": sink(&password)});
         let answer = daemon.ask(Method::POST, "/connectors", Some(body)).await;
         assert_eq!(answer.0, 201, "{answer:?}");
     }

@@ -6,13 +6,7 @@ use crate::support::{
     wait::until,
 };
 use reqwest::header;
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio, time::Instant};
 
 /// A line of the file of users, made by the command for it.
 pub fn user(daemon: &Daemon, name: &str, password: &str) -> String {
@@ -47,7 +41,11 @@ async fn started() -> Daemon {
 }
 
 async fn status(url: &str, login: Option<(&str, &str)>) -> u16 {
-    let mut request = client().get(url);
+    asked(&client(), url, login).await
+}
+
+async fn asked(client: &reqwest::Client, url: &str, login: Option<(&str, &str)>) -> u16 {
+    let mut request = client.get(url);
     if let Some((name, password)) = login {
         request = request.basic_auth(name, Some(password));
     }
@@ -186,11 +184,7 @@ async fn a_change_of_the_file_counts_at_once_and_a_broken_one_lets_nobody_in() {
     written(&daemon.path("users"), "bob:plain-canary\n");
     reaches(Some(("bob", "other")), 401).await;
     until("the log says why", async || {
-        daemon
-            .log()
-            .contains("TL0133")
-            .then_some(())
-            .or_else(|| daemon.log().contains("nobody is let in").then_some(()))
+        daemon.log().contains("nobody is let in").then_some(())
     })
     .await;
     assert!(!daemon.log().contains("plain-canary"), "{}", daemon.log());
@@ -200,25 +194,28 @@ async fn a_change_of_the_file_counts_at_once_and_a_broken_one_lets_nobody_in() {
 async fn a_password_is_hashed_once_and_wrong_ones_hold_up_nobody() {
     let daemon = started().await;
     let url = format!("{}/connectors", daemon.url());
+    let client = client();
     let alice = Some(("alice", "s3:cret ü"));
     let began = Instant::now();
-    assert_eq!(status(&url, alice).await, 200);
+    assert_eq!(asked(&client, &url, alice).await, 200);
     let first = began.elapsed();
     let began = Instant::now();
     for _ in 0..20 {
-        assert_eq!(status(&url, alice).await, 200);
+        assert_eq!(asked(&client, &url, alice).await, 200);
     }
     let known = began.elapsed() / 20;
     eprintln!("first {first:?}, then {known:?} each");
+    assert!(known < first);
     // A flood of guesses: some are judged, some told to come later; who is known waits for none of them.
     let mut guesses = tokio::task::JoinSet::new();
     for guess in 0..200 {
-        let url = url.clone();
-        guesses
-            .spawn(async move { status(&url, Some(("alice", &format!("guess-{guess}")))).await });
+        let (client, url) = (client.clone(), url.clone());
+        guesses.spawn(async move {
+            asked(&client, &url, Some(("alice", &format!("guess-{guess}")))).await
+        });
     }
     let began = Instant::now();
-    assert_eq!(status(&url, alice).await, 200);
+    assert_eq!(asked(&client, &url, alice).await, 200);
     let during = began.elapsed();
     let all: Vec<u16> = guesses.join_all().await;
     let flood = began.elapsed();
@@ -227,16 +224,13 @@ async fn a_password_is_hashed_once_and_wrong_ones_hold_up_nobody() {
     eprintln!("{judged} judged, {later} told to come later, in {flood:?}; alice waited {during:?}");
     assert_eq!(judged + later, 200, "{all:?}");
     assert!(judged > 0 && later > 0);
-    assert!(
-        during < flood.max(Duration::from_millis(1)),
-        "{during:?} of {flood:?}"
-    );
+    assert!(during < flood / 2, "{during:?} of {flood:?}");
 }
 
 #[test]
 fn beyond_this_machine_users_and_tls_are_needed_or_the_risk_is_taken_by_name() {
     let daemon = Daemon::new(SETTINGS);
-    let line = user(&daemon, "alice", "x");
+    let line = user(&daemon, "alice", "of-nobody");
     written(&daemon.path("users"), &line);
     for option in ["--rest", "--registry"] {
         let address = format!("0.0.0.0:{}", free_port());
