@@ -24,6 +24,7 @@ pub use validate::{Given, Validated};
 use crate::{converter::Defaults, worker::ConnectorKind};
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, LazyLock},
 };
 use tapline_file::{FileSink, FileSource};
@@ -215,6 +216,15 @@ impl Plugin {
         match self {
             Self::Source(source) => source.info(),
             Self::Sink(sink) => sink.info(),
+        }
+    }
+
+    /// The files that settings name. See [`tapline_sdk::Connector::files`].
+    #[must_use]
+    pub fn files(&self, config: &Config) -> Vec<(&'static str, PathBuf)> {
+        match self {
+            Self::Source(source) => source.files(config),
+            Self::Sink(sink) => sink.files(config),
         }
     }
 

@@ -13,13 +13,16 @@ mod status;
 pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
 pub use offsets::OffsetEntry;
 pub use read::{Page, Read};
-pub use spec::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings};
+pub use spec::{
+    ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings,
+};
 pub use status::{ConnectorStatus, OwnStatus};
 
 pub(crate) use running::{Plan, Running, check};
 
 use crate::{
     broker::Broker,
+    config::gate::ConnectorLimits,
     herder::Connector,
     metrics::Metrics,
     registry::Registry,
@@ -30,7 +33,7 @@ use crate::{
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tapline_sdk::{Error, Result};
@@ -60,6 +63,8 @@ pub(crate) struct Shared {
     /// By name, those included that are being created or deleted.
     pub(crate) connectors: Mutex<BTreeMap<String, Arc<Connector>>>,
     pub(crate) closing: CancellationToken,
+    /// Set once, before anybody asks; else the defaults.
+    pub(crate) limits: OnceLock<ConnectorLimits>,
 }
 
 /// How a stop ended.
@@ -100,6 +105,7 @@ impl Worker {
                 log,
                 connectors: Mutex::default(),
                 closing: CancellationToken::new(),
+                limits: OnceLock::new(),
             }),
         };
         worker.shared.load();
@@ -130,6 +136,11 @@ impl Worker {
                 }
             }
         });
+    }
+
+    /// Bounds how many connectors there may be and how long their names. Counts once; before that the defaults hold.
+    pub fn limit(&self, limits: ConnectorLimits) {
+        self.shared.limits.get_or_init(|| limits);
     }
 
     /// What it was told about itself.

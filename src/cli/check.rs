@@ -2,7 +2,7 @@
 
 use super::{Failure, Found, files, output::Output};
 use crate::{
-    config::placeholder,
+    config::{access::Access, placeholder},
     pipeline::{Compiled, Pipeline},
     plugins::Plugins,
 };
@@ -68,7 +68,7 @@ fn say(pipeline: &Pipeline, probed: &[Vec<Issue>], out: &mut dyn Write) -> Resul
 }
 
 async fn probe(part: &Compiled) -> Vec<Issue> {
-    let resolved = placeholder::resolve_all(&part.settings)
+    let resolved = placeholder::resolve_all(&part.settings, &Access::everything())
         .and_then(|settings| Plugins::builtin().resolve(part.role, &part.class, &settings));
     let resolved = match resolved {
         Ok(resolved) => resolved,

@@ -3,11 +3,22 @@
 use super::Target;
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
-use std::{fs, path::PathBuf, time::Duration};
-use tapline_sdk::{Error, Result};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tapline_sdk::{Error, Result, Secret};
 
 /// The file in the data directory that holds the address of the worker that runs there.
 pub(super) const ADDRESS_FILE: &str = "rest.address";
+
+/// The file in the data directory that lets in who can read it, where a worker has users.
+pub(super) const TOKEN_FILE: &str = "rest.token";
+
+/// Who asks, where `--url` does not say. Never an argument: those are everybody's to see.
+const USER_VARIABLE: &str = "TAPLINE_USER";
+const PASSWORD_VARIABLE: &str = "TAPLINE_PASSWORD";
 
 /// A worker of this machine answers a connection at once.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -19,6 +30,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(100);
 pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
+    login: Option<Login>,
     /// The address file the worker was found by; explains a worker that is gone.
     found_by: Option<PathBuf>,
 }
@@ -34,28 +46,32 @@ impl Client {
             None => {
                 let file = target.data_dir.join(ADDRESS_FILE);
                 let text = fs::read_to_string(&file).map_err(|error| no_worker(target, error))?;
-                (format!("http://{}", text.trim()), Some(file))
+                let text = text.trim();
+                let scheme = if text.contains("://") { "" } else { "http://" };
+                (format!("{scheme}{text}"), Some(file))
             }
         };
         let base = Url::parse(&text)
             .ok()
-            .filter(|url| url.scheme() == "http" && url.has_host());
-        let base = base.ok_or_else(|| {
-            Error::config(format!("`{text}` is not a worker's address"))
+            .filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let mut base = base.ok_or_else(|| {
+            // I9: it may hold a password, wherever that stands in what is no address.
+            let shown = if text.contains('@') {
+                "what is given"
+            } else {
+                &text
+            };
+            Error::config(format!("`{shown}` is not a worker's address"))
                 .code("TL0140")
                 .remedy("write it as http://127.0.0.1:8083")
         })?;
-        // A proxy that the environment names cannot reach a loopback address of this machine.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tls_built_in_root_certs(false)
-            .connect_timeout(CONNECT_TIME_MAX)
-            .timeout(ANSWER_TIME_MAX)
-            .build()
-            .map_err(|error| Error::fatal("cannot make an HTTP client").because(error))?;
+        let login = Login::of(target, &base, found_by.is_some());
+        // I9: from here on the address is shown.
+        let _nothing_to_hide = base.set_username("").and_then(|()| base.set_password(None));
         Ok(Self {
-            http,
+            http: http(target, &base)?,
             base,
+            login,
             found_by,
         })
     }
@@ -65,7 +81,7 @@ impl Client {
     /// # Errors
     /// The worker does not answer, or refuses.
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Response> {
-        let request = self.http.get(self.url(path)).query(query);
+        let request = self.request(Method::GET, path).query(query);
         self.send(request).await
     }
 
@@ -88,7 +104,7 @@ impl Client {
         path: &[&str],
         body: &Value,
     ) -> Result<String> {
-        let request = self.http.request(method, self.url(path)).json(body);
+        let request = self.request(method, path).json(body);
         let answer = self.send(request).await?.json::<Value>().await;
         let answer = answer.map_err(|error| self.garbled(error))?;
         let message = answer.get("message").and_then(Value::as_str);
@@ -105,9 +121,12 @@ impl Client {
         path: &[&str],
         body: &Value,
     ) -> Result<(StatusCode, Value)> {
-        let request = self.http.request(method, self.url(path)).json(body);
+        let request = self.request(method, path).json(body);
         let response = request.send().await.map_err(|error| self.silent(error))?;
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(stranger());
+        }
         let answer = response.json().await;
         Ok((status, answer.map_err(|error| self.garbled(error))?))
     }
@@ -117,6 +136,15 @@ impl Client {
         let message = body.get("message").and_then(Value::as_str);
         let message = message.map_or_else(|| format!("HTTP {status}"), str::to_owned);
         Error::config(format!("the worker refused: {message}")).code("TL0142")
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, self.url(path));
+        match &self.login {
+            Some(Login::User(name, password)) => request.basic_auth(name, Some(password.expose())),
+            Some(Login::Token(token)) => request.bearer_auth(token.expose()),
+            None => request,
+        }
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -132,6 +160,9 @@ impl Client {
         let status = response.status();
         if status.is_success() || status == StatusCode::SERVICE_UNAVAILABLE {
             return Ok(response);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(stranger());
         }
         let body: Value = response.json().await.unwrap_or_default();
         Err(Self::refusal(status, &body))
@@ -157,6 +188,95 @@ impl Client {
             .remedy("check the address")
             .because(error.without_url())
     }
+}
+
+/// A user, or whoever can read the worker's data directory.
+enum Login {
+    User(String, Secret),
+    Token(Secret),
+}
+
+impl Login {
+    /// What the address says, else the environment, else the token beside the address file.
+    fn of(target: &Target, base: &Url, local: bool) -> Option<Self> {
+        let plain = |text: &str| percent_decoded(text);
+        if !base.username().is_empty() {
+            let password = base.password().map(plain).unwrap_or_default();
+            return Some(Self::User(plain(base.username()), Secret::new(password)));
+        }
+        if let Ok(user) = env::var(USER_VARIABLE) {
+            let password = env::var(PASSWORD_VARIABLE).unwrap_or_default();
+            return Some(Self::User(user, Secret::new(password)));
+        }
+        let token = local.then(|| fs::read_to_string(target.data_dir.join(TOKEN_FILE)).ok());
+        token
+            .flatten()
+            .map(|token| Self::Token(Secret::new(token.trim())))
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after
+            .get(..2)
+            .and_then(|code| std::str::from_utf8(code).ok());
+        let code = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        match (first, code) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn http(target: &Target, base: &Url) -> Result<reqwest::Client> {
+    // A proxy that the environment names cannot reach a loopback address of this machine.
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT_TIME_MAX)
+        .timeout(ANSWER_TIME_MAX)
+        // Where a request was sent is where its login is meant for.
+        .redirect(reqwest::redirect::Policy::none())
+        // Reading the system's authorities takes time, and plain HTTP needs none.
+        .tls_built_in_root_certs(base.scheme() == "https" && target.cacert.is_none());
+    if let Some(file) = &target.cacert {
+        let all = reqwest::Certificate::from_pem_bundle(&pem(file)?);
+        for authority in all.map_err(|error| not_pem(file).because(error))? {
+            builder = builder.add_root_certificate(authority);
+        }
+    }
+    if let Some(file) = &target.cert {
+        let own = reqwest::Identity::from_pem(&pem(file)?);
+        builder = builder.identity(own.map_err(|error| not_pem(file).because(error))?);
+    }
+    let built = builder.build();
+    built.map_err(|error| Error::fatal("cannot make an HTTP client").because(error))
+}
+
+fn pem(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).map_err(|error| not_pem(file).because(error))
+}
+
+fn not_pem(file: &Path) -> Error {
+    Error::config(format!("cannot use {} for https", file.display()))
+        .code("TL0132")
+        .remedy("give a PEM file: of certificates for --cacert, of a certificate and its key for --cert")
+}
+
+fn stranger() -> Error {
+    Error::config("the worker refused: it does not know who asks")
+        .code("TL0144")
+        .remedy(
+            "set TAPLINE_USER and TAPLINE_PASSWORD, or write the user into --url; with --data-dir, be the worker's user",
+        )
 }
 
 fn no_worker(target: &Target, error: std::io::Error) -> Error {

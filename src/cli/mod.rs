@@ -5,7 +5,7 @@
 //! `run` and `worker` are workers; `validate`, `check` and `dump` read files; the others ask a running worker over HTTP.
 //!
 //! Codes: TL0140 no worker found, TL0141 a worker does not answer, TL0142 a worker refused, TL0143 what stands in a
-//! file or argument is not usable.
+//! file or argument is not usable, TL0144 a worker does not know who asks.
 
 mod check;
 mod client;
@@ -17,6 +17,7 @@ mod files;
 mod logging;
 mod offsets;
 mod output;
+mod passwd;
 mod plan;
 mod problem;
 mod progress;
@@ -112,6 +113,8 @@ enum Command {
     Resnapshot(resnapshot::Arguments),
     /// Print a segment file's batches and records, and what is damaged
     Dump(dump::Arguments),
+    /// Hash a password, read from the standard input, as a line for the file of users
+    Passwd(passwd::Arguments),
     /// Print the JSON Schema of pipeline files, for editors
     Schema,
     /// Print a shell's completions
@@ -121,12 +124,19 @@ enum Command {
 /// Which worker is asked.
 #[derive(Debug, Args)]
 struct Target {
-    /// The worker's address, such as http://127.0.0.1:8083
-    #[arg(long, value_name = "URL", env = "TAPLINE_URL")]
+    /// The worker's address, such as http://127.0.0.1:8083; may hold a user and a password, as TAPLINE_USER and
+    /// TAPLINE_PASSWORD may
+    #[arg(long, value_name = "URL", env = "TAPLINE_URL", hide_env_values = true)]
     url: Option<String>,
     /// The data directory of a worker on this machine, which tells its address
     #[arg(long, value_name = "DIR", default_value = "./tapline-data")]
     data_dir: PathBuf,
+    /// PEM file of the authorities to trust with https; without it the system's
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// PEM file of a certificate and its key, for a worker that asks for one
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
 }
 
 /// Runs the command line of this process.
@@ -165,6 +175,7 @@ async fn execute(command: Command) -> Result<Found, Failure> {
         Command::Offsets(arguments) => offsets::execute(&arguments, &mut out).await,
         Command::Resnapshot(arguments) => resnapshot::execute(&arguments, &mut out).await,
         Command::Dump(arguments) => dump::execute(&arguments, &mut out),
+        Command::Passwd(arguments) => passwd::execute(&arguments, &mut out),
         Command::Schema => schema::execute(&mut out),
         Command::Completions(arguments) => schema::completions(&arguments, &mut out),
     }

@@ -4,14 +4,19 @@
 //! Owns the order of start and stop: files are checked before anything is opened, a port is found before the log is
 //! opened, REST answers before connectors start; stopping goes the other way round.
 
-use super::{Failure, Found, client::ADDRESS_FILE, files, logging, problem, screen::Screen};
+use super::{
+    Failure, Found,
+    client::{ADDRESS_FILE, TOKEN_FILE},
+    files, logging, problem,
+    screen::Screen,
+};
 use crate::{
     broker::{Broker, Embedded},
     config::worker::{
         self, LogFormat, REGISTRY_DEFAULT, REST_DEFAULT, RegistryListener, WorkerSettings,
     },
     pipeline::Pipeline,
-    rest,
+    rest::{self, auth::Auth, tls::Tls},
     worker::{ApplyError, ConnectorSpec, Worker},
 };
 use schemas::SchemaServer;
@@ -57,6 +62,9 @@ pub(super) struct Options {
     /// How log lines on stderr look [default: text]
     #[arg(long, value_name = "FORMAT", value_enum)]
     log_format: Option<LogFormat>,
+    /// Folders or files that connectors which come over HTTP may read and write, beside those of the settings
+    #[arg(long, value_name = "PATH")]
+    allow_files: Vec<PathBuf>,
     /// Let REST listen beyond this machine: anybody who reaches it can read every record and change connectors
     #[arg(long)]
     insecure_rest_without_authentication: bool,
@@ -89,7 +97,8 @@ async fn run(
     screen.warn(&files::warnings(pipelines.as_deref().unwrap_or_default()));
     let mut signals = signals::Signals::listen()?;
 
-    let anywhere = options.insecure_rest_without_authentication;
+    let door = door(&settings)?;
+    let anywhere = options.insecure_rest_without_authentication || door.is_safe();
     let may_move = pipelines.is_some();
     let listener = listen(settings.rest_address, REST_DEFAULT, anywhere, may_move).await?;
     let schemas = listen_for_schemas(&settings, anywhere).await?;
@@ -99,9 +108,9 @@ async fn run(
         () = signals.next() => return Ok(Found::Fine),
     };
     let schemas = schemas
-        .map(|listener| SchemaServer::start(listener, &worker))
+        .map(|listener| SchemaServer::start(listener, &worker, door.clone()))
         .transpose()?;
-    let server = Server::start(listener, worker.clone(), &settings)?;
+    let server = Server::start(listener, worker.clone(), door, &settings)?;
     worker.publish(&server.address.to_string());
     let schemas_at = schemas.as_ref().map(|server| server.address);
     screen.say(&banner(&settings, server.address, schemas_at));
@@ -129,10 +138,22 @@ async fn run(
     }
 }
 
+/// What stands before both listeners.
+fn door(settings: &WorkerSettings) -> Result<rest::Door> {
+    let users = settings.gate.users.as_deref();
+    let tls = settings.gate.tls.clone();
+    Ok(rest::Door {
+        auth: users.map(Auth::open).transpose()?.map(Arc::new),
+        tls: tls.map(Tls::open).transpose()?.map(Arc::new),
+        limits: settings.http,
+    })
+}
+
 async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
     let broker = log::open(settings).await?;
     let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
     let worker = Worker::open(log::worker_settings(settings), log).await?;
+    worker.limit(settings.connectors);
     worker.metrics().watch_log(broker.stats());
     let reading = worker.clone();
     broker.keep_for(move || reading.groups());
@@ -169,6 +190,12 @@ fn settings(arguments: &Options) -> Result<WorkerSettings, Failure> {
     }
     if let Some(format) = arguments.log_format {
         settings.log_format = format;
+    }
+    for path in &arguments.allow_files {
+        let path = std::path::absolute(path).map_err(|error| {
+            Error::config(format!("`{}` is no path", path.display())).because(error)
+        })?;
+        settings.allowed.connector.push(path);
     }
     settings.rest_address = arguments.rest.or(settings.rest_address);
     settings.registry_listener = arguments.registry.or(settings.registry_listener);
@@ -293,19 +320,30 @@ async fn stop(worker: &Worker, broker: &Embedded, settings: &WorkerSettings, scr
 /// The HTTP server and the file that tells other commands where it is.
 struct Server {
     address: SocketAddr,
-    address_file: PathBuf,
+    files: [PathBuf; 2],
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<()>>,
 }
 
 impl Server {
-    fn start(listener: TcpListener, worker: Worker, settings: &WorkerSettings) -> Result<Self> {
+    fn start(
+        listener: TcpListener,
+        worker: Worker,
+        door: rest::Door,
+        settings: &WorkerSettings,
+    ) -> Result<Self> {
         let address = listener
             .local_addr()
             .map_err(|error| Error::fatal("the listener has no address").because(error))?;
-        let address_file = settings.data_dir.join(ADDRESS_FILE);
+        let files = [TOKEN_FILE, ADDRESS_FILE].map(|name| settings.data_dir.join(name));
+        let [token_file, address_file] = &files;
+        let token = door.auth.as_ref().map(|auth| auth.issue_token(token_file));
+        let scheme = door.tls.as_ref().map_or("", |_| "https://");
+        let written = token
+            .unwrap_or(Ok(()))
+            .and_then(|()| fs::write(address_file, format!("{scheme}{address}\n")));
         // On a full disk a worker waits for room like everybody else; commands need --url until then.
-        if let Err(error) = fs::write(&address_file, format!("{address}\n")) {
+        if let Err(error) = written {
             let file = address_file.display();
             tracing::warn!(%file, %error, "cannot write the address file");
         }
@@ -315,13 +353,13 @@ impl Server {
             address,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(rest::serve(listener, app, async {
+        let task = tokio::spawn(rest::serve_behind(listener, app, door, async {
             // A dropped sender asks for the same.
             let _either = stopped.await;
         }));
         Ok(Self {
             address,
-            address_file,
+            files,
             stop,
             task,
         })
@@ -329,7 +367,9 @@ impl Server {
 
     async fn stop(self) {
         // Gone already if somebody cleaned up: either way no command finds this worker any more.
-        let _gone = fs::remove_file(&self.address_file);
+        for file in &self.files {
+            let _gone = fs::remove_file(file);
+        }
         drain(self.stop, self.task).await;
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the worker's defaults and their documentation. Never a connector's keys: those are declared in the connectors.
 
+pub mod access;
 pub mod document;
+pub mod gate;
 pub mod placeholder;
 pub mod worker;

@@ -1,10 +1,17 @@
-//! Placeholders in settings: `${env:NAME}` and `${file:PATH:KEY}` stand for secrets, `${field}` for a record's field.
+//! Placeholders in settings: `${env:NAME}`, `${file:PATH:KEY}` and `${directory:PATH:FILE}` stand for secrets, `${field}`
+//! for a record's field.
 //!
-//! Resolves late, when a connector starts, so that what is stored and shown is the placeholder. What a placeholder
+//! Reads only what its caller's [`Access`] allows. Resolves late, when a connector starts, so that what is stored and shown is the placeholder. What a placeholder
 //! stands for is taken literally, never expanded again, and appears in no error.
 
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
-use tapline_sdk::Issue;
+use super::access::{Access, DIRECTORY_PATHS, ENV_PATTERN, FILE_PATHS};
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::{self, Read},
+    path::{Component, Path},
+};
+use tapline_sdk::{Files, Issue};
 
 /// A properties file with passwords is small; the bound keeps a wrong path (`/dev/zero`) harmless.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -18,6 +25,8 @@ pub enum Part<'a> {
     Env(&'a str),
     /// `${file:PATH:KEY}`: a key of a properties file; a relative path counts from the working directory.
     File(&'a str, &'a str),
+    /// `${directory:PATH:FILE}`: the whole text of a file of that folder.
+    Directory(&'a str, &'a str),
     /// `${field}`: filled in per record.
     Other(&'a str),
     /// `${` without `}`.
@@ -54,6 +63,12 @@ fn placeholder(inside: &str) -> Part<'_> {
             Some((path, key)) if !path.is_empty() && !key.is_empty() => Part::File(path, key),
             _ => Part::Other(inside),
         },
+        Some(("directory", place)) => match place.rsplit_once(':') {
+            Some((path, file)) if !path.is_empty() && !file.is_empty() => {
+                Part::Directory(path, file)
+            }
+            _ => Part::Other(inside),
+        },
         _ => Part::Other(inside),
     }
 }
@@ -61,7 +76,8 @@ fn placeholder(inside: &str) -> Part<'_> {
 /// Whether a text stands for a secret, in whole or in part.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
-    let secret = |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..));
+    let secret =
+        |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..) | Part::Directory(..));
     parts(text).iter().any(secret)
 }
 
@@ -71,11 +87,12 @@ pub fn is_secret(text: &str) -> bool {
 /// One issue for each key whose secret is not there; none repeats a secret.
 pub fn resolve_all(
     settings: &BTreeMap<String, String>,
+    access: &Access,
 ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
     let mut resolved = BTreeMap::new();
     let mut issues = Vec::new();
     for (key, text) in settings {
-        match resolve(text) {
+        match resolve(text, access) {
             Ok(text) => drop(resolved.insert(key.clone(), text)),
             Err((problem, remedy)) => issues.push(Issue::new(key, problem, remedy)),
         }
@@ -91,13 +108,14 @@ pub fn resolve_all(
 ///
 /// # Errors
 /// What is wrong, in words that follow the key's name, and what to do.
-pub fn resolve(text: &str) -> Result<String, (String, String)> {
+pub fn resolve(text: &str, access: &Access) -> Result<String, (String, String)> {
     let mut resolved = String::with_capacity(text.len());
     for part in parts(text) {
         match part {
             Part::Literal(text) => resolved.push_str(text),
-            Part::Env(name) => resolved.push_str(&variable(name)?),
-            Part::File(path, key) => resolved.push_str(&property(path, key)?),
+            Part::Env(name) => resolved.push_str(&variable(name, access)?),
+            Part::File(path, key) => resolved.push_str(&property(path, key, access)?),
+            Part::Directory(path, file) => resolved.push_str(&whole_file(path, file, access)?),
             Part::Other(name) => {
                 resolved.push_str("${");
                 resolved.push_str(name);
@@ -113,7 +131,22 @@ pub fn resolve(text: &str) -> Result<String, (String, String)> {
     Ok(resolved)
 }
 
-fn variable(name: &str) -> Result<String, (String, String)> {
+/// What is not allowed: asked before anything is looked at, so that an answer tells nothing of what is there.
+fn denied(what: &str, setting: &str) -> (String, String) {
+    (
+        format!("names {what}, which what comes over HTTP may not read"),
+        format!(
+            "allow it with {setting} in the worker's settings, or declare the connector in a file that `tapline run` is \
+             given"
+        ),
+    )
+}
+
+fn variable(name: &str, access: &Access) -> Result<String, (String, String)> {
+    if !access.allows_variable(name) {
+        let what = format!("the environment variable {name}");
+        return Err(denied(&what, ENV_PATTERN));
+    }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => (
             format!("needs the environment variable {name}, which is not set"),
@@ -126,27 +159,56 @@ fn variable(name: &str) -> Result<String, (String, String)> {
     })
 }
 
-fn property(path: &str, key: &str) -> Result<String, (String, String)> {
-    let unreadable = |why: &str| {
-        (
-            format!("needs the file {path}, which cannot be read: {why}"),
-            "check path and permissions; a relative path counts from the working directory"
-                .to_owned(),
-        )
-    };
-    let mut text = String::new();
-    let file = File::open(Path::new(path)).map_err(|error| unreadable(&error.to_string()))?;
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-    read.map_err(|error| unreadable(&error.to_string()))?;
-    if u64::try_from(text.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
-        return Err(unreadable("it is larger than 1 MiB"));
-    }
+fn property(path: &str, key: &str, access: &Access) -> Result<String, (String, String)> {
+    let text = file_text(Path::new(path), access.file(), FILE_PATHS)?;
     properties(&text).remove(key).ok_or_else(|| {
         (
             format!("needs the key {key} of the file {path}, which has none of that name"),
             format!("add a line `{key}=…` to {path}"),
         )
     })
+}
+
+/// As in Kafka, the text is taken as it is, a line's end at its end included.
+fn whole_file(folder: &str, file: &str, access: &Access) -> Result<String, (String, String)> {
+    let mut parts = Path::new(file).components();
+    let (Some(Component::Normal(_)), None) = (parts.next(), parts.next()) else {
+        let remedy = "write ${directory:PATH:FILE}, where FILE is the name of a file in PATH";
+        return Err((
+            "names a file by more than its name".to_owned(),
+            remedy.to_owned(),
+        ));
+    };
+    let path = Path::new(folder).join(file);
+    file_text(&path, access.directory(), DIRECTORY_PATHS)
+}
+
+fn file_text(path: &Path, files: &Files, setting: &str) -> Result<String, (String, String)> {
+    if files.check(path).is_err() {
+        return Err(denied(&format!("the file {}", path.display()), setting));
+    }
+    read_text(path, files).map_err(|why| {
+        let path = path.display();
+        (
+            format!("needs the file {path}, which cannot be read: {why}"),
+            "check path and permissions; a relative path counts from the working directory"
+                .to_owned(),
+        )
+    })
+}
+
+fn read_text(path: &Path, files: &Files) -> io::Result<String> {
+    let mut text = String::new();
+    // Opening a pipe would wait for its writer: look first.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = files.open(OpenOptions::new().read(true), path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 /// Java's properties: `key=value` or `key: value`, `#` and `!` comments, backslash escapes and continued lines. The
@@ -223,8 +285,13 @@ fn unescape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Part, is_secret, parts, properties, resolve};
-    use std::io::Write as _;
+    use super::{Access, Part, is_secret, parts, properties};
+    use crate::config::access::AllowLists;
+    use std::{fs, io::Write as _};
+
+    fn resolve(text: &str) -> Result<String, (String, String)> {
+        super::resolve(text, &Access::everything())
+    }
 
     #[test]
     fn placeholders_are_told_from_text() {
@@ -248,6 +315,74 @@ mod tests {
         write!(file, "# secrets\npassword = p${{env:HOME}}\\u0041\n").expect("it can be written");
         let text = format!("${{file:{}:password}}!", file.path().display());
         assert_eq!(resolve(&text).as_deref(), Ok("p${env:HOME}A!"));
+    }
+
+    #[test]
+    fn a_directory_has_a_secret_per_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::write(folder.path().join("db.password"), "p${env:HOME}\n").expect("it is written");
+        let of = |file: &str| format!("<${{directory:{}:{file}}}>", folder.path().display());
+        let found = resolve(&of("db.password"));
+        assert_eq!(found.as_deref(), Ok("<p${env:HOME}\n>"));
+        for file in ["none", "..", ".", "../x", "a/b"] {
+            assert!(resolve(&of(file)).is_err(), "{file}");
+        }
+        assert!(is_secret(&of("x")));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_refused_alike_whether_or_not_it_is_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["in", "out"] {
+            fs::create_dir(path(name)).expect("a folder");
+            fs::write(format!("{}/p", path(name)), "k=hunter2").expect("it is written");
+        }
+        let lists = AllowLists {
+            env: Some("TAPLINE_.*".to_owned()),
+            file: vec![path("in").into()],
+            directory: vec![path("in").into()],
+            ..AllowLists::default()
+        };
+        let access = Access::listed(&lists, &[]);
+        let of = |text: &str| {
+            let text = text.replace("IN", &path("in")).replace("OUT", &path("out"));
+            super::resolve(&text, &access)
+        };
+        assert_eq!(of("${file:IN/p:k}").as_deref(), Ok("hunter2"));
+        assert_eq!(of("${directory:IN:p}").as_deref(), Ok("k=hunter2"));
+        for (text, setting) in [
+            (
+                "${env:HOME}",
+                "config.providers.env.param.allowlist.pattern",
+            ),
+            (
+                "${env:NO_SUCH_THING}",
+                "config.providers.env.param.allowlist.pattern",
+            ),
+            (
+                "${file:OUT/p:k}",
+                "config.providers.file.param.allowed.paths",
+            ),
+            (
+                "${file:OUT/none:k}",
+                "config.providers.file.param.allowed.paths",
+            ),
+            (
+                "${file:IN/../out/p:k}",
+                "config.providers.file.param.allowed.paths",
+            ),
+            (
+                "${directory:OUT:p}",
+                "config.providers.directory.param.allowed.paths",
+            ),
+        ] {
+            let (problem, remedy) = of(text).expect_err(text);
+            assert!(problem.contains("may not read"), "{text}: {problem}");
+            assert!(remedy.contains(setting), "{text}: {remedy}");
+        }
+        let (problem, _) = of("${env:TAPLINE_NO_SUCH}").expect_err("not set");
+        assert!(problem.contains("not set"), "{problem}");
     }
 
     #[test]

@@ -11,6 +11,10 @@ use super::document::{
     secrets,
     yaml::{self, Content},
 };
+use super::{
+    access::AllowLists,
+    gate::{self, ConnectorLimits, Gate, HttpLimits},
+};
 use crate::converter::Defaults;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use tapline_sdk::{Config, ConfigValue, Definition, Issue, Key, Kind, Result};
@@ -33,13 +37,14 @@ const DATA_DIR: Key<String> = Key::required(
 const REST_ADDRESS: Key<Address> = Key::required(
     "rest.address",
     "Worker",
-    "address and port of the HTTP server; loopback, because it has no authentication yet",
+    "address and port of the HTTP server; beyond loopback it needs auth.users.file and tls.certificate.file",
 )
 .or(REST_DEFAULT);
 const REGISTRY_LISTENER: Key<RegistryListener> = Key::required(
     "registry.listener",
     "Worker",
-    "address and port of the schema registry's API, or off; loopback, because it has no authentication yet",
+    "address and port of the schema registry's API, or off; beyond loopback it needs auth.users.file and \
+     tls.certificate.file",
 )
 .or(REGISTRY_DEFAULT);
 const SHUTDOWN_DEADLINE: Key<Duration> = Key::required(
@@ -161,7 +166,20 @@ const HEADER_CONVERTER_KEYS: Key<String> = Key::required(
 .optional();
 
 /// Every key of the file.
-pub const KEYS: &[Definition] = &[
+pub const KEYS: &[Definition] = &{
+    let mut keys = [DATA_DIR.definition; OWN.len() + gate::KEYS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        keys[at] = match at < OWN.len() {
+            true => OWN[at],
+            false => gate::KEYS[at - OWN.len()],
+        };
+        at += 1;
+    }
+    keys
+};
+
+const OWN: [Definition; 22] = [
     DATA_DIR.definition,
     REST_ADDRESS.definition,
     REGISTRY_LISTENER.definition,
@@ -292,6 +310,14 @@ pub struct WorkerSettings {
     pub converters: Defaults,
     /// One sentence per key that was accepted and means nothing here.
     pub warnings: Vec<String>,
+    /// What of this machine may be named over HTTP. Default: nothing.
+    pub allowed: AllowLists,
+    /// Who may ask. Default: everybody, in plain HTTP.
+    pub gate: Gate,
+    /// What each listener takes.
+    pub http: HttpLimits,
+    /// How many connectors, and how they are called.
+    pub connectors: ConnectorLimits,
 }
 
 /// Sizes of the log's files.
@@ -348,7 +374,15 @@ pub fn read(file: &str, text: &str) -> Result<WorkerSettings, Report> {
             Default::default()
         }
     };
-    match WorkerSettings::of(&config) {
+    let read = WorkerSettings::of(&config);
+    if let Err(error) = &read
+        && problems.is_empty()
+    {
+        let problem = Diagnostic::new("TL0120", Place::START, error.context.to_string());
+        let remedy = error.remedy.as_deref().unwrap_or_default();
+        problems.push(problem.help(remedy));
+    }
+    match read {
         Ok(read) if problems.is_empty() => Ok(WorkerSettings {
             converters,
             warnings,
@@ -399,6 +433,10 @@ impl WorkerSettings {
             },
             converters: Defaults::default(),
             warnings: Vec::new(),
+            allowed: AllowLists::of(config)?,
+            gate: Gate::of(config)?,
+            http: HttpLimits::of(config)?,
+            connectors: ConnectorLimits::of(config)?,
         })
     }
 }
@@ -517,7 +555,7 @@ error[TL0120]: rest.address is not an IP address with a port, such as 127.0.0.1:
    |
  2 | rest.address: here
    | ^^^^^^^^^^^^
-  help: set rest.address: address and port of the HTTP server; loopback, because it has no authentication yet
+  help: set rest.address: address and port of the HTTP server; beyond loopback it needs auth.users.file and tls.certificate.file
 "
         );
     }

@@ -4,7 +4,7 @@ use super::{Connector, Refused, Stored, oversee};
 use crate::{
     plugins::{Resolved, keys},
     state::TargetState,
-    worker::{ApplyError, ConnectorSpec, Refusal, Shared, Worker, check},
+    worker::{ApplyError, Author, ConnectorSpec, Refusal, Shared, Worker, check},
 };
 use std::{collections::BTreeSet, sync::Arc};
 use tapline_sdk::Issue;
@@ -87,8 +87,12 @@ impl Shared {
         let mut connectors = self.connectors.lock();
         for (name, config) in self.configs.all() {
             let connector = Connector::new(&name);
+            let author = match config.by_operator {
+                true => Author::Operator,
+                false => Author::Request,
+            };
             connector.want(Some(Stored {
-                spec: self.stored_spec(&name, config.properties),
+                spec: self.stored_spec(&name, config.properties, author),
                 target: config.target,
                 tasks: config.tasks,
             }));
@@ -98,7 +102,8 @@ impl Shared {
 }
 
 fn same(before: &ConnectorSpec, after: &ConnectorSpec) -> bool {
-    before.kind == after.kind && before.class == after.class && before.settings == after.settings
+    let what = |spec: &ConnectorSpec| (spec.kind, spec.author);
+    what(before) == what(after) && before.class == after.class && before.settings == after.settings
 }
 
 /// Settings of a file say name and class beside the keys; everywhere else they are keys.

@@ -2,18 +2,13 @@
 
 use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
 use crate::{
+    config::gate::ConnectorLimits,
     plugins::{Resolved, Validated, keys},
     state::{ConnectorConfig, TargetState},
-    worker::{ConnectorSpec, Shared, Worker},
+    worker::{Author, ConnectorSpec, Shared, Worker},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tapline_sdk::{Error, Issue, Result};
-
-/// A connector's name becomes part of topics' keys, groups and metrics; Kafka's own bound for such names.
-const NAME_CHARS_MAX: usize = 249;
-
-/// Each connector has a supervisor and tasks; far above what one machine runs, and a bound all the same.
-const CONNECTORS_MAX: usize = 10_000;
 
 /// Why a change was not made.
 #[derive(Debug)]
@@ -62,8 +57,8 @@ impl Worker {
         self.open_for_changes()?;
         let config = named(name, config);
         known_secrets(&config, None)?;
-        let (spec, resolved) = self.shared.checked(name, config)?;
-        check_name(name)?;
+        let (spec, resolved) = self.shared.checked(name, config, Author::Request)?;
+        self.shared.check_name(name)?;
         let shared = &self.shared;
         shared
             .with_entry(name, async |connector| {
@@ -87,7 +82,7 @@ impl Worker {
         config: BTreeMap<String, String>,
     ) -> Result<(ConnectorInfo, bool), Refused> {
         self.open_for_changes()?;
-        check_name(name)?;
+        self.shared.check_name(name)?;
         let shared = &self.shared;
         shared
             .with_entry(name, async |connector| {
@@ -241,12 +236,13 @@ impl Shared {
         if let Some(connector) = connectors.get(name).filter(|one| !one.is_gone()) {
             return Ok(Arc::clone(connector));
         }
-        if connectors.len() >= CONNECTORS_MAX {
-            return Err(
-                Error::config(format!("there are {CONNECTORS_MAX} connectors"))
-                    .code("TL0515")
-                    .remedy("delete those that are not needed, or run a second worker"),
-            );
+        let most = self.limits().count;
+        if connectors.len() >= most {
+            return Err(Error::config(format!("there are {most} connectors"))
+                .code("TL0515")
+                .remedy(
+                    "delete those that are not needed, or raise connectors.max of the worker",
+                ));
         }
         let connector = Connector::new(name);
         connectors.insert(name.to_owned(), Arc::clone(&connector));
@@ -259,6 +255,7 @@ impl Shared {
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
+        author: Author,
     ) -> Result<(ConnectorSpec, Resolved), Refused> {
         let Some(class) = settings.get(keys::CLASS.name()).cloned() else {
             let missing = Issue::new(
@@ -281,12 +278,14 @@ impl Shared {
             class,
             settings,
             origin: None,
+            author,
         };
         let given = spec.settings.iter();
         let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
         let placeholders = self.settings.placeholders.as_deref();
         let plugins = &self.settings.plugins;
-        let Validated { infos, resolved } = plugins.validate(&given.collect(), placeholders)?;
+        let Validated { infos, resolved } =
+            plugins.validate(&given.collect(), placeholders, author)?;
         let resolved =
             resolved.ok_or_else(|| Refused::NotValid(infos.refusal().unwrap_or_default()))?;
         Ok((spec, resolved))
@@ -297,6 +296,7 @@ impl Shared {
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
+        author: Author,
     ) -> ConnectorSpec {
         let class = settings.get(keys::CLASS.name()).cloned();
         let class = class.unwrap_or_default();
@@ -309,6 +309,7 @@ impl Shared {
             class,
             settings,
             origin: None,
+            author,
         }
     }
 }
@@ -327,7 +328,13 @@ impl Change<'_> {
             None => config,
         };
         known_secrets(&config, before.map(|before| &before.spec.settings))?;
-        let (spec, resolved) = self.shared.checked(&self.connector.name, config)?;
+        // Who changes an operator's settings becomes their author: a password that only the operator may read must not
+        // follow a new address. What stays as it is stays the operator's.
+        let author = match before {
+            Some(before) if before.spec.settings == config => before.spec.author,
+            _ => Author::Request,
+        };
+        let (spec, resolved) = self.shared.checked(&self.connector.name, config, author)?;
         let (target, tasks) =
             before.map_or((TargetState::Started, 0), |one| (one.target, one.tasks));
         self.store(spec, &resolved, target, tasks).await
@@ -369,6 +376,7 @@ impl Shared {
             properties: spec.settings.clone(),
             target: *target,
             tasks: *tasks,
+            by_operator: spec.author == Author::Operator,
         };
         self.configs.put(&spec.name, config, &sealed).await
     }
@@ -391,18 +399,25 @@ fn known_secrets(
     Err(Refused::Invalid(left))
 }
 
-fn check_name(name: &str) -> Result<(), Refused> {
-    let problem = if name.trim().is_empty() {
-        "may not be empty"
-    } else if name.chars().any(char::is_control) {
-        "may not contain control characters"
-    } else if name.chars().count() > NAME_CHARS_MAX {
-        "is longer than 249 characters"
-    } else if name == "." || name == ".." {
-        "cannot stand in an address"
-    } else {
-        return Ok(());
-    };
-    let remedy = "choose another name";
-    Err(Refused::Invalid(vec![Issue::new("name", problem, remedy)]))
+impl Shared {
+    pub(super) fn limits(&self) -> ConnectorLimits {
+        self.limits.get().copied().unwrap_or_default()
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Refused> {
+        let longest = self.limits().name_chars;
+        let problem = if name.trim().is_empty() {
+            "may not be empty".to_owned()
+        } else if name.chars().any(char::is_control) {
+            "may not contain control characters".to_owned()
+        } else if name.chars().count() > longest {
+            format!("is longer than {longest} characters")
+        } else if name == "." || name == ".." {
+            "cannot stand in an address".to_owned()
+        } else {
+            return Ok(());
+        };
+        let remedy = "choose another name";
+        Err(Refused::Invalid(vec![Issue::new("name", problem, remedy)]))
+    }
 }

@@ -81,7 +81,8 @@ impl Worker {
     pub fn plan(&self, declared: &Declaration) -> Result<Vec<Change>, ApplyError> {
         let mut refusals: Vec<Refusal> = Vec::new();
         for spec in &declared.connectors {
-            refusals.extend(check(&self.shared, spec).err().unwrap_or_default());
+            let spec = self.by_their_author(spec.clone());
+            refusals.extend(check(&self.shared, &spec).err().unwrap_or_default());
         }
         if !refusals.is_empty() {
             return Err(ApplyError::Refused(refusals));
@@ -91,6 +92,19 @@ impl Worker {
         Ok(plan(&stored, declared, &|class| {
             self.shared.definitions(class)
         }))
+    }
+
+    /// What a request declares as the operator has it stays the operator's.
+    fn by_their_author(&self, spec: ConnectorSpec) -> ConnectorSpec {
+        let stored = self.shared.find(&spec.name);
+        let stored = stored.and_then(|connector| connector.stored());
+        let author = match stored {
+            Some(stored) if stored.spec.settings == complete(spec.clone()).settings => {
+                stored.spec.author
+            }
+            _ => spec.author,
+        };
+        ConnectorSpec { author, ..spec }
     }
 
     /// Makes it so, and returns what was done. All connectors are checked before the first is touched. Deletions come

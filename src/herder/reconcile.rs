@@ -110,7 +110,10 @@ async fn bring_up(
     paused: bool,
 ) -> Result<()> {
     let current = connector.running();
-    let as_stored = |running: &Arc<Running>| running.spec.settings == stored.spec.settings;
+    let as_stored = |running: &Arc<Running>| {
+        let (now, then) = (&running.spec, &stored.spec);
+        now.settings == then.settings && now.author == then.author
+    };
     let asked = restart.connector || !restart.tasks.is_empty();
     if let Some(running) = &current {
         running

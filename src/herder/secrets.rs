@@ -10,7 +10,7 @@ use tapline_sdk::{Definition, Issue, Kind};
 const MASK: &str = "[hidden]";
 
 /// Keys are secret by their type; these are where a connector's type does not say so.
-const SECRET_WORDS: [&str; 7] = [
+const SECRET_WORDS: [&str; 10] = [
     "password",
     "passwd",
     "secret",
@@ -18,6 +18,10 @@ const SECRET_WORDS: [&str; 7] = [
     "credential",
     "api.key",
     "apikey",
+    "passphrase",
+    // `basic.auth.user.info` is user:password, `sasl.jaas.config` a line with one in it.
+    "user.info",
+    "jaas.config",
 ];
 
 /// What begins a password inside a text of several settings, such as a JDBC address.
@@ -94,7 +98,8 @@ fn mask(definitions: &[Definition], key: &str, value: &str) -> String {
 
 /// Whether any of a text is written out, rather than named by a placeholder.
 fn is_literal(text: &str) -> bool {
-    let named = |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..));
+    let named =
+        |part: &Part<'_>| matches!(part, Part::Env(_) | Part::File(..) | Part::Directory(..));
     !text.is_empty() && !parts(text).iter().all(named)
 }
 

@@ -1,6 +1,10 @@
 //! What a pipeline needs to know of connectors: a narrow view of the registry, so that tests can stand in for it.
 
-use crate::{config::placeholder, plugins::Plugins, worker::ConnectorKind};
+use crate::{
+    config::{access::Access, placeholder},
+    plugins::Plugins,
+    worker::ConnectorKind,
+};
 use std::collections::BTreeMap;
 use tapline_sdk::{Info, Issue};
 
@@ -31,7 +35,7 @@ pub trait Catalogue {
         &self,
         settings: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
-        placeholder::resolve_all(settings)
+        placeholder::resolve_all(settings, &Access::everything())
     }
 }
 
@@ -56,7 +60,7 @@ impl Catalogue for Elsewhere<'_> {
     ) -> Result<Vec<String>, Vec<Issue>> {
         let unknown = |key: &String| {
             let text = settings.get(key);
-            text.is_some_and(|text| placeholder::resolve(text).is_err())
+            text.is_some_and(|text| placeholder::resolve(text, &Access::everything()).is_err())
         };
         match self.0.check(role, class, settings) {
             Err(mut issues) => {
@@ -76,7 +80,8 @@ impl Catalogue for Elsewhere<'_> {
         settings: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
         let known = settings.iter().map(|(key, text)| {
-            let known = placeholder::resolve(text).unwrap_or_else(|_| text.clone());
+            let known =
+                placeholder::resolve(text, &Access::everything()).unwrap_or_else(|_| text.clone());
             (key.clone(), known)
         });
         Ok(known.collect())

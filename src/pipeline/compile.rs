@@ -12,7 +12,7 @@ use crate::{
         yaml::{self, Content, Node},
     },
     plugins::keys,
-    worker::{ConnectorKind, ConnectorSpec, Origin},
+    worker::{Author, ConnectorKind, ConnectorSpec, Origin},
 };
 use std::collections::BTreeMap;
 use tapline_sdk::Issue;
@@ -189,6 +189,7 @@ impl Compiled {
                 file: file.to_owned(),
                 line: u32::try_from(self.place.line).unwrap_or(u32::MAX),
             }),
+            author: Author::Operator,
         }
     }
 }

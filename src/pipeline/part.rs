@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     config::{
+        access::Access,
         document::{
             Diagnostic, Place,
             flatten::{Setting, flatten},
@@ -237,7 +238,8 @@ pub(super) fn word(kind: ConnectorKind) -> &'static str {
 /// What a compiled source feeds to the sinks of its file.
 pub(super) fn feed(source: &Compiled) -> Feed {
     let text = |key: &str| source.settings.get(key);
-    let prefix = text("topic.prefix").and_then(|prefix| placeholder::resolve(prefix).ok());
+    let prefix = text("topic.prefix")
+        .and_then(|prefix| placeholder::resolve(prefix, &Access::everything()).ok());
     Feed {
         renames: prefix.is_none() || text("transforms").is_some_and(|chain| !chain.is_empty()),
         prefix: prefix.unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Connectors without their types: native async traits become one boxed future per run, put or question.
 
-use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, sync::Arc};
 use tapline_sdk::{
     Assignment, Batch, BoxFuture, Config, Error, Info, Issue, Position, Rejected, Result, Sink,
     SinkContext, Source, SourceContext, TopicPartition,
@@ -16,6 +16,8 @@ macro_rules! questions {
         fn info(&self) -> &'static Info;
         /// See [`tapline_sdk::Connector::validate`].
         fn validate(&self, config: &Config) -> Vec<Issue>;
+        /// See [`tapline_sdk::Connector::files`].
+        fn files(&self, config: &Config) -> Vec<(&'static str, PathBuf)>;
         /// See [`tapline_sdk::Connector::probe`].
         fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>>;
         /// See [`tapline_sdk::Connector::task_configs`].
@@ -39,6 +41,9 @@ macro_rules! answers {
         }
         fn validate(&self, config: &Config) -> Vec<Issue> {
             $connector::validate(config)
+        }
+        fn files(&self, config: &Config) -> Vec<(&'static str, PathBuf)> {
+            $connector::files(config)
         }
         fn probe<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Vec<Issue>> {
             Box::pin($connector::probe(config))

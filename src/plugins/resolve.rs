@@ -6,13 +6,14 @@ use super::{
     framework, keys,
 };
 use crate::{
+    config::access::CONNECTOR_PATHS,
     converter::{Converters, Defaults},
     transform::{self, Chain},
     worker::ConnectorKind,
 };
 use regex::Regex;
 use std::collections::BTreeMap;
-use tapline_sdk::{Config, Issue};
+use tapline_sdk::{Config, Files, Issue};
 
 /// How batches may be compressed.
 const COMPRESSIONS: [&str; 3] = ["lz4", "zstd", "none"];
@@ -77,6 +78,32 @@ pub(super) fn resolve(
 }
 
 impl Resolved {
+    /// The same for settings that may name these files only.
+    ///
+    /// # Errors
+    /// Every key that names another. Neither path nor reason is told: what a placeholder stands for may be part of it,
+    /// and what is there is nobody's to know.
+    pub(crate) fn confined(self, files: Files) -> Result<Self, Vec<Issue>> {
+        let named = self.plugin.files(&self.config).into_iter();
+        let refused = named.filter(|(_, file)| files.check(file).is_err());
+        let issue = |(key, _)| {
+            let problem = "names a file, and what comes over HTTP may not use that one";
+            let remedy = format!(
+                "list its folder in {CONNECTOR_PATHS} of the worker's settings or with --allow-files, or declare the \
+                 connector in a file that `tapline run` is given"
+            );
+            Issue::new(key, problem, remedy)
+        };
+        let issues: Vec<Issue> = refused.map(issue).collect();
+        if !issues.is_empty() {
+            return Err(issues);
+        }
+        Ok(Self {
+            config: self.config.confined(files),
+            ..self
+        })
+    }
+
     /// The transforms, made anew: each task has its own.
     pub(crate) fn chain(&self) -> Result<Chain, Vec<Issue>> {
         transform::parse(self.framework.settings())

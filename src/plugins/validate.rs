@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::document::secrets,
-    worker::{ConnectorKind, Placeholders},
+    worker::{Author, ConnectorKind, Placeholders},
 };
 use std::collections::BTreeMap;
 use tapline_sdk::{Error, Issue, Kind, Presence, Result};
@@ -43,6 +43,7 @@ impl Plugins {
         &self,
         given: &Given,
         placeholders: Option<&dyn Placeholders>,
+        author: Author,
     ) -> Result<Validated> {
         let Some(Some(class)) = given.get(keys::CLASS.name()) else {
             // Connect prints all values; without the class nobody knows which of them are secrets (I9).
@@ -57,7 +58,7 @@ impl Plugins {
         };
         let found = self.lookup(class).or_else(|| self.shared(class, given));
         let found = found.ok_or_else(|| self.no_such(class))?;
-        let mut check = Check::new(given, placeholders);
+        let mut check = Check::new(given, placeholders, author);
         let mut configs: Vec<ConfigInfo> = form::all(&found, &check.written)
             .into_iter()
             .map(|row| check.judge(row))
@@ -66,6 +67,10 @@ impl Plugins {
         // As in Connect, a connector is asked about the whole only once each key by itself holds.
         let whole = count(&configs) == 0 && check.issues.is_empty();
         let resolved = resolve::resolve(found, class, &check.settings, &self.converters, whole);
+        let resolved = match (resolved, placeholders) {
+            (Ok(resolved), Some(placeholders)) => resolved.confined(placeholders.files(author)),
+            (resolved, _) => resolved,
+        };
         let (resolved, issues) = match resolved {
             Ok(resolved) => (Some(resolved), Vec::new()),
             Err(issues) => (None, issues),
@@ -112,7 +117,7 @@ impl ConfigInfos {
         given: &Given,
         placeholders: Option<&dyn Placeholders>,
     ) {
-        Check::new(given, placeholders).add(issues, &mut self.configs);
+        Check::new(given, placeholders, Author::Request).add(issues, &mut self.configs);
         self.error_count = count(&self.configs);
     }
 }
@@ -128,12 +133,15 @@ pub(super) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(given: &'a Given, placeholders: Option<&dyn Placeholders>) -> Self {
+    fn new(given: &'a Given, placeholders: Option<&dyn Placeholders>, author: Author) -> Self {
         let written: BTreeMap<String, String> = given
             .iter()
             .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
             .collect();
-        let resolved = placeholders.map_or_else(|| Ok(written.clone()), |p| p.resolve(&written));
+        let resolved = placeholders.map_or_else(
+            || Ok(written.clone()),
+            |placeholders| placeholders.resolve(&written, author),
+        );
         let (settings, issues) = match resolved {
             Ok(settings) => (settings, Vec::new()),
             // What cannot be filled in is blamed already; the other keys are still worth a look.

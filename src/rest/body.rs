@@ -28,12 +28,25 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
             "the request has no body: send a JSON object",
         ));
     }
-    let body = serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
+    let body =
+        serde_json::from_slice(body).map_err(|error| misshapen("the body is not JSON", &error))?;
     match body {
         Value::Object(fields) => Ok(fields),
         other => Err(mismatch("an object", &other, "the body")),
     }
+}
+
+/// What is wrong with a body, without the values that it holds: one of them may be a secret (I9).
+pub(super) fn misshapen(what: &str, error: &serde_json::Error) -> Failure {
+    let text = error.to_string();
+    // Names of fields are no values; everything else that is not as expected is told by what was.
+    let why = match text.rsplit_once(", expected ") {
+        Some((found, expected)) if !found.starts_with("unknown field") => {
+            format!("expected {expected}")
+        }
+        _ => text,
+    };
+    Failure::bad_request(format!("{what}: {why}"))
 }
 
 /// The fields that a body may have, and no others.

@@ -2,14 +2,17 @@
 //! without being asked first (a write without a body has the page's Origin), and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
 //! be held for ever.
 
-use super::failure::Failure;
+use super::{
+    auth::{Auth, Verdict},
+    failure::Failure,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// As in Kafka Connect: a request that takes longer is given up.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
@@ -30,6 +33,37 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     .into_response()
 }
 
+/// Lets in whom [`Auth`] knows; answers others as Kafka Connect's basic authentication does. What was shown is taken off
+/// the request: nobody behind needs it.
+pub(super) async fn users_only(
+    State(auth): State<Arc<Auth>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match shown(&auth, &mut request).await {
+        Verdict::Welcome => next.run(request).await,
+        Verdict::Stranger => {
+            let challenge = [(header::WWW_AUTHENTICATE, CHALLENGE)];
+            let text = "User cannot access the resource.";
+            (StatusCode::UNAUTHORIZED, challenge, text).into_response()
+        }
+        Verdict::Later => Failure::new(StatusCode::SERVICE_UNAVAILABLE, LATER).into_response(),
+    }
+}
+
+/// What a request shows of who asks, judged and removed.
+pub(super) async fn shown(auth: &Arc<Auth>, request: &mut Request) -> Verdict {
+    let shown = request.headers_mut().remove(header::AUTHORIZATION);
+    let shown = shown.as_ref().and_then(|value| value.to_str().ok());
+    auth.judge(shown).await
+}
+
+/// Asks for a user and a password.
+pub(super) const CHALLENGE: &str = "Basic realm=\"tapline\", charset=\"UTF-8\"";
+
+/// To who comes while too many passwords are being verified.
+pub(super) const LATER: &str = "too many logins at the same time: try again later";
+
 /// Refuses to answer who takes no JSON, as Kafka Connect does. What is no resource of Connect's may answer otherwise.
 pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
     let path = request.uri().path();
@@ -40,20 +74,27 @@ pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
     Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable").into_response()
 }
 
-/// Refuses names that are not of this machine, if the server listens on loopback.
+/// Refuses names that are not of this machine, if the server listens on loopback; elsewhere, pages of other servers.
 pub(super) async fn names_are_local(
     State(local): State<bool>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !local || (is_local(request.headers(), header::HOST) && origin_is_local(request.headers())) {
+    let headers = request.headers();
+    let (fine, refusal) = match local {
+        true => (
+            is_local(headers, header::HOST) && origin_is_local(headers),
+            "this worker listens on loopback and answers to local names only, such as 127.0.0.1 or localhost",
+        ),
+        false => (
+            origin_is_host(headers),
+            "this worker answers to no page but its own: Origin and Host differ",
+        ),
+    };
+    if fine {
         return next.run(request).await;
     }
-    Failure::new(
-        StatusCode::FORBIDDEN,
-        "this worker listens on loopback and answers to local names only, such as 127.0.0.1 or localhost",
-    )
-    .into_response()
+    Failure::new(StatusCode::FORBIDDEN, refusal).into_response()
 }
 
 /// Gives a request up that takes too long. What it began may still happen: every change of ours is safe to repeat.
@@ -118,6 +159,17 @@ fn origin_is_local(headers: &HeaderMap) -> bool {
     };
     let name = origin.to_str().ok().and_then(|text| text.split_once("://"));
     name.is_some_and(|(_, name)| is_local_name(name))
+}
+
+/// Beyond loopback any name may be ours; a page of another one has no business here.
+fn origin_is_host(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let text = |value: &HeaderValue| value.to_str().map(str::to_ascii_lowercase).ok();
+    let (origin, host) = (text(origin), headers.get(header::HOST).and_then(text));
+    let origin = origin.as_deref().and_then(|text| text.split_once("://"));
+    origin.is_some_and(|(_, name)| Some(name) == host.as_deref())
 }
 
 fn is_local_name(text: &str) -> bool {

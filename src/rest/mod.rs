@@ -1,17 +1,19 @@
 //! HTTP: health, metrics, records, offsets and states; one file per resource.
 //!
 //! Answers as a Kafka Connect worker does where Connect has the resource, and under `/tapline/v1` where it has not.
-//! Reads and asks through [`Worker`] only; starts no connector and knows no file. Listens on loopback, because there is
-//! no authentication yet; see `guard`.
+//! Reads and asks through [`Worker`] only; starts no connector and knows no file. Listens beyond loopback only behind a
+//! [`Door`] with users and TLS, or where somebody asked for neither by name; see `guard`.
 //!
-//! Codes: TL0130 an address beyond loopback without the flag for it, TL0131 an address that cannot be bound.
+//! Codes: TL0130 an address beyond loopback without users and TLS, TL0131 an address that cannot be bound.
 
+pub mod auth;
 mod body;
 mod connectors;
 mod failure;
 mod guard;
 mod health;
 mod lifecycle;
+mod listen;
 mod loggers;
 mod metrics;
 mod offsets;
@@ -22,12 +24,14 @@ pub mod registry;
 mod resnapshot;
 mod root;
 mod states;
+pub mod tls;
 mod topics;
 
 pub use offsets::{entries_from_json, position_to_json};
 pub use records::{HIGH_WATERMARK_HEADER, NEXT_OFFSET_HEADER};
 
-use crate::worker::Worker;
+use crate::{config::gate::HttpLimits, worker::Worker};
+use auth::Auth;
 use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
@@ -35,13 +39,38 @@ use axum::{
     routing::{MethodRouter, get, patch, post, put},
 };
 use failure::Failure;
-use std::{future::Future, net::SocketAddr, path::PathBuf};
+use listen::Listening;
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 use tapline_sdk::{Error, Result};
+use tls::Tls;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// No request of ours is longer; Kafka Connect's configs are a few KiB.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// What stands before a listener: who is let in, how, and how much they may ask for. The default lets everybody in.
+#[derive(Clone, Default)]
+pub struct Door {
+    /// Who may ask; `None`: everybody.
+    pub auth: Option<Arc<Auth>>,
+    /// HTTPS; `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+    /// What a connection and a request may cost.
+    pub limits: HttpLimits,
+}
+
+impl Door {
+    /// Whether it may stand open beyond this machine.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.auth.is_some() && self.tls.is_some()
+    }
+
+    fn listening(&self) -> Listening {
+        Listening {
+            limits: self.limits,
+            tls: self.tls.clone(),
+        }
+    }
+}
 
 /// What every resource needs.
 #[derive(Clone)]
@@ -61,15 +90,18 @@ impl App {
     }
 }
 
-/// Binds the address. Anything but loopback is refused unless `anywhere`.
+/// Binds the address. Anything but loopback is refused unless `anywhere`: behind a door that [`Door::is_safe`], or
+/// because somebody has asked for it by name.
 ///
 /// # Errors
 /// The address is not allowed, or somebody else has it.
 pub async fn bind(address: SocketAddr, anywhere: bool) -> Result<TcpListener> {
     if !address.ip().is_loopback() && !anywhere {
-        let problem = format!("REST has no authentication yet, so it does not listen on {address}");
-        let remedy = "listen on 127.0.0.1 behind a proxy that authenticates, or accept the risk with \
-                      --insecure-rest-without-authentication";
+        let problem = format!(
+            "without users and TLS, whoever reaches {address} may do everything: it is not listened on"
+        );
+        let remedy = "set auth.users.file, tls.certificate.file and tls.key.file in the worker's settings, listen on \
+                      127.0.0.1, or accept the risk with --insecure-rest-without-authentication";
         return Err(Error::config(problem).code("TL0130").remedy(remedy));
     }
     TcpListener::bind(address).await.map_err(|error| {
@@ -91,13 +123,24 @@ pub async fn serve(
     app: App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
-    served
-        .await
-        .map_err(|error| Error::disconnected("the HTTP server ended").because(error))
+    serve_behind(listener, app, Door::default(), stop).await
 }
 
-fn router(app: App) -> Router {
+/// As [`serve`], behind a door.
+///
+/// # Errors
+/// The listener failed for good.
+pub async fn serve_behind(
+    listener: TcpListener,
+    app: App,
+    door: Door,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    listen::serve(listener, router(app, &door), door.listening(), stop).await;
+    Ok(())
+}
+
+fn router(app: App, door: &Door) -> Router {
     let local = app.address.ip().is_loopback();
     let mut router = Router::new();
     for (path, methods) in [
@@ -160,7 +203,7 @@ fn router(app: App) -> Router {
         router = router.route(&format!("{path}/"), methods.clone());
         router = router.route(path, methods);
     }
-    guarded(router.route("/", get(root::show)), local).with_state(app)
+    guarded(router.route("/", get(root::show)), local, door).with_state(app)
 }
 
 /// The resource of pipelines, with the turn that its writers take.
@@ -169,11 +212,15 @@ fn pipelines() -> MethodRouter<App> {
 }
 
 /// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.
-fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> Router<S> {
-    router
+fn guarded<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    local: bool,
+    door: &Door,
+) -> Router<S> {
+    let router = router
         .fallback(async || Failure::not_found("HTTP 404 Not Found"))
         .method_not_allowed_fallback(async || Failure::not_allowed())
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(door.limits.body_bytes))
         .layer(middleware::from_fn(guard::writes_are_json))
         .layer(middleware::from_fn(guard::answers_are_json))
         .layer(middleware::from_fn_with_state(
@@ -182,7 +229,15 @@ fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> 
         ))
         .layer(middleware::from_fn(guard::answers_in_time))
         .layer(middleware::from_fn(guard::errors_are_json))
-        .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(CatchPanicLayer::custom(failure::panicked));
+    match &door.auth {
+        // Outermost: nothing is done for a stranger.
+        Some(auth) => router.layer(middleware::from_fn_with_state(
+            Arc::clone(auth),
+            guard::users_only,
+        )),
+        None => router,
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! The comparison happens here because only the worker knows the stored secrets; what differs is answered with secrets
 //! masked. Declarations are carried out one after another, and to their end even if nobody waits for the answer.
 
-use super::{App, failure::Failure};
+use super::{App, body, failure::Failure};
 use crate::{
     herder::{Change, Declaration},
     plugins::keys,
-    worker::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Refusal},
+    worker::{ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Refusal},
 };
 use axum::{
     Extension, Json,
@@ -72,7 +72,7 @@ pub(super) async fn declare(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| Failure::bad_request(format!("body is no declaration: {error}")))?;
+        .map_err(|error| body::misshapen("body is no declaration", &error))?;
     let dry_run = body.dry_run;
     let declared = declaration(body)?;
     let worker = app.worker.clone();
@@ -160,6 +160,7 @@ fn spec(
             file: file.to_owned(),
             line,
         }),
+        author: Author::Request,
     })
 }
 

@@ -7,7 +7,7 @@
 use super::{App, body, failure::Failure};
 use crate::{
     plugins::{ConfigInfos, ConfigKeyInfo, Given, PluginInfo, Validated},
-    worker::ConnectorKind,
+    worker::{Author, ConnectorKind},
 };
 use axum::{
     Json,
@@ -91,7 +91,9 @@ async fn validate(
 pub(super) fn validated(app: &App, given: &Given) -> Result<Validated, Failure> {
     let settings = app.worker.settings();
     let placeholders = settings.placeholders.as_deref();
-    Ok(settings.plugins.validate(given, placeholders)?)
+    Ok(settings
+        .plugins
+        .validate(given, placeholders, Author::Request)?)
 }
 
 async fn probe(resolved: &crate::plugins::Resolved) -> Vec<Issue> {

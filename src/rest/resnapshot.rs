@@ -1,7 +1,7 @@
 //! `POST /tapline/v1/connectors/{name}/resnapshot`: a source reads tables again, `{"tables": ["public.orders"]}`, or
 //! all of them.
 
-use super::{App, connectors, failure::Failure};
+use super::{App, body, connectors, failure::Failure};
 use crate::worker::ConnectorKind;
 use axum::{
     Json,
@@ -32,9 +32,8 @@ pub(super) async fn start(
     let wanted: Wanted = if body.is_empty() {
         Wanted::default()
     } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            Failure::bad_request(format!("body is not {{\"tables\": […]}}: {error}"))
-        })?
+        serde_json::from_slice(&body)
+            .map_err(|error| body::misshapen("body is not {\"tables\": […]}", &error))?
     };
     app.worker.resnapshot(&name, &wanted.tables).await?;
     let message = match wanted.tables.as_slice() {

@@ -1,4 +1,4 @@
-use super::{BODY_BYTES_MAX, bind, entries_from_json, guarded, position_to_json};
+use super::{Door, bind, entries_from_json, guarded, position_to_json};
 use crate::worker::ConnectorKind;
 use axum::{Router, body::Bytes, routing::get};
 use reqwest::{Method, StatusCode, header};
@@ -112,7 +112,7 @@ async fn server() -> String {
     let thing = get(async || "thing")
         .post(async |body: Bytes| body.len().to_string())
         .delete(async || -> &'static str { panic!("with a secret in it") });
-    let router = guarded(Router::new().route("/thing", thing), true);
+    let router = guarded(Router::new().route("/thing", thing), true, &Door::default());
     drop(tokio::spawn(axum::serve(listener, router).into_future()));
     format!("http://{address}")
 }
@@ -135,6 +135,8 @@ async fn ask(
     let answer = request.send().await.expect("the server answers");
     (answer.status(), answer.text().await.expect("a body"))
 }
+
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json; charset=utf-8");
 

@@ -1,6 +1,7 @@
 //! `connect-configs`: connectors and their target states, secrets sealed.
 //!
-//! Keys and values are Kafka Connect's: `connector-NAME` → `{"properties":{…}}`, `target-state-NAME` →
+//! Keys and values are Kafka Connect's: `connector-NAME` → `{"properties":{…}}`, with `"tapline.author":"operator"`
+//! beside it where a file of the command line says so, `target-state-NAME` →
 //! `{"state":…,"state.v2":…}`, `commit-NAME` → `{"tasks":N}`. Task configs are not stored: tasks are made from the
 //! connector's at every start; their number is, because a paused connector may have none.
 
@@ -23,6 +24,10 @@ const CONNECTOR: &str = "connector-";
 const TARGET_STATE: &str = "target-state-";
 const COMMIT: &str = "commit-";
 
+/// Beside `properties`, where Kafka Connect does not look: settings may not say it of themselves.
+const AUTHOR: &str = "tapline.author";
+const OPERATOR: &str = "operator";
+
 /// What an operator wants a connector to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TargetState {
@@ -44,6 +49,8 @@ pub struct ConnectorConfig {
     pub target: TargetState,
     /// How many tasks it had when it last ran; none once it is stopped.
     pub tasks: u32,
+    /// Whether the operator wrote its settings, rather than a request.
+    pub by_operator: bool,
 }
 
 /// The stored connectors.
@@ -100,11 +107,12 @@ impl ConfigStore {
             };
             properties.insert(key, Value::String(value));
         }
+        let mut stored = json!({ "properties": properties });
+        if config.by_operator {
+            stored[AUTHOR] = json!(OPERATOR);
+        }
         let entries = [
-            (
-                key(CONNECTOR, name),
-                Some(blob(&json!({ "properties": properties }))),
-            ),
+            (key(CONNECTOR, name), Some(blob(&stored))),
             (key(TARGET_STATE, name), Some(target_value(config.target))),
             (key(COMMIT, name), Some(tasks_value(config.tasks))),
         ];
@@ -157,7 +165,7 @@ impl ConfigStore {
             let Some(name) = text.strip_prefix(CONNECTOR) else {
                 continue;
             };
-            let properties = self.properties(name, value)?;
+            let (properties, by_operator) = self.properties(name, value)?;
             let target = all.get(self::key(TARGET_STATE, name).as_ref());
             let target = target.map(|value| parse_target(name, value)).transpose()?;
             let commit = all.get(self::key(COMMIT, name).as_ref());
@@ -166,6 +174,7 @@ impl ConfigStore {
                 properties,
                 target: target.unwrap_or_default(),
                 tasks: tasks.unwrap_or_default(),
+                by_operator,
             };
             connectors.insert(name.to_owned(), config);
         }
@@ -173,7 +182,12 @@ impl ConfigStore {
         Ok(())
     }
 
-    fn properties(&self, name: &str, value: &[u8]) -> Result<BTreeMap<String, String>, Error> {
+    /// Settings, and whether they are the operator's.
+    fn properties(
+        &self,
+        name: &str,
+        value: &[u8],
+    ) -> Result<(BTreeMap<String, String>, bool), Error> {
         let value: Value =
             serde_json::from_slice(value).map_err(|error| unreadable(name, error))?;
         let Some(Value::Object(properties)) = value.get("properties") else {
@@ -190,7 +204,8 @@ impl ConfigStore {
             };
             opened.insert(key.clone(), text);
         }
-        Ok(opened)
+        let by_operator = value.get(AUTHOR).is_some_and(|author| author == OPERATOR);
+        Ok((opened, by_operator))
     }
 }
 
@@ -254,6 +269,7 @@ impl fmt::Debug for ConnectorConfig {
             .field("keys", &self.properties.keys())
             .field("target", &self.target)
             .field("tasks", &self.tasks)
+            .field("by_operator", &self.by_operator)
             .finish_non_exhaustive()
     }
 }

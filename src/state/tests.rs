@@ -482,6 +482,7 @@ async fn connectors_come_back_with_secrets_sealed_on_the_way() {
         properties,
         target: TargetState::Stopped,
         tasks: 0,
+        by_operator: true,
     };
     let store = ConfigStore::open(log.broker(), Sealer::open(&key).unwrap())
         .await
@@ -652,6 +653,7 @@ async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_trimme
         properties: [("password".to_owned(), "hunter2".to_owned())].into(),
         target: TargetState::Paused,
         tasks: 1,
+        by_operator: true,
     };
     {
         let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());

@@ -144,7 +144,7 @@ impl Resolved {
         let mut settings = self.config.settings().clone();
         settings.insert(keys::NAME.name().to_owned(), name.to_owned());
         settings.insert(keys::CLUSTER_ID.to_owned(), cluster_id.to_owned());
-        Config::new(settings)
+        Config::new(settings).confined(self.config.files().clone())
     }
 }
 
@@ -157,7 +157,8 @@ impl Task {
         paused: bool,
     ) -> Result<Arc<Self>> {
         let at = usize::try_from(task).unwrap_or(usize::MAX);
-        let config = plan.configs.get(at).cloned().unwrap_or_default();
+        let config = Config::new(plan.configs.get(at).cloned().unwrap_or_default());
+        let config = config.confined(plan.resolved.config.files().clone());
         let metrics = shared.metrics.task(name, task);
         let monitor = Monitor::new(name.into(), task, metrics, paused);
         let stop = CancellationToken::new();
@@ -165,7 +166,7 @@ impl Task {
         spawn(
             shared,
             &plan.resolved,
-            (Config::new(config), plan.count()),
+            (config, plan.count()),
             (Arc::clone(&monitor), stop.clone()),
             &mut running,
         )?;
@@ -249,14 +250,21 @@ pub(crate) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, V
         issues.into_iter().map(refusal).collect()
     };
     let settings = match &shared.settings.placeholders {
-        Some(placeholders) => placeholders.resolve(&spec.settings).map_err(refuse)?,
+        Some(placeholders) => placeholders
+            .resolve(&spec.settings, spec.author)
+            .map_err(refuse)?,
         None => spec.settings.clone(),
     };
-    shared
-        .settings
-        .plugins
+    let plugins = &shared.settings.plugins;
+    let resolved = plugins
         .resolve(spec.kind, &spec.class, &settings)
-        .map_err(refuse)
+        .map_err(refuse)?;
+    match &shared.settings.placeholders {
+        Some(placeholders) => resolved
+            .confined(placeholders.files(spec.author))
+            .map_err(refuse),
+        None => Ok(resolved),
+    }
 }
 
 impl ConnectorKind {

@@ -2,7 +2,7 @@
 
 use crate::plugins::Plugins;
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, sync::Arc};
-use tapline_sdk::{Error, Issue, Result};
+use tapline_sdk::{Error, Files, Issue, Result};
 
 /// Which way a connector moves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -23,6 +23,16 @@ pub struct Origin {
     pub line: u32,
 }
 
+/// Who wrote a connector's settings, and so what of this machine they may name. Stored with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Author {
+    /// The operator, in a file named on the worker's command line: any file, and the whole environment.
+    Operator,
+    /// Somebody, over HTTP: what the worker's settings allow.
+    #[default]
+    Request,
+}
+
 /// One connector to run. Its settings may hold secrets: hence no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectorSpec {
@@ -37,18 +47,24 @@ pub struct ConnectorSpec {
     pub settings: BTreeMap<String, String>,
     /// Where it was written, if in a file.
     pub origin: Option<Origin>,
+    /// Who wrote its settings.
+    pub author: Author,
 }
 
-/// Fills in `${env:X}` and its like.
+/// Fills in `${env:X}` and its like, with what the settings' author may read.
 pub trait Placeholders: Send + Sync {
     /// The settings with every placeholder replaced.
     ///
     /// # Errors
-    /// Every placeholder that has no value, by key.
+    /// Every placeholder that has no value, or that the author may not read, by key.
     fn resolve(
         &self,
         settings: &BTreeMap<String, String>,
+        author: Author,
     ) -> Result<BTreeMap<String, String>, Vec<Issue>>;
+
+    /// The files that the settings themselves may name.
+    fn files(&self, author: Author) -> Files;
 }
 
 /// What a worker needs to know.

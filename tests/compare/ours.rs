@@ -26,7 +26,9 @@ impl Ours {
         let log = File::create(folder.path().join("log")).expect("a log opens");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapline"));
         command
-            .args(["worker", "--rest", &address.to_string(), "--data-dir"])
+            // The original lets whoever reaches it name every file.
+            .args(["worker", "--allow-files", "/"])
+            .args(["--rest", &address.to_string(), "--data-dir"])
             .arg(folder.path().join("data"))
             .stdout(log.try_clone().expect("a log clones"))
             .stderr(log);

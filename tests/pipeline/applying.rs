@@ -30,8 +30,12 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let binary = Path::new(env!("CARGO_BIN_EXE_tapline"));
         let mut worker = Worker::new(binary, folder.path(), OWN);
+        let settings = folder.path().join("worker.yaml");
+        let allowed = "config.providers.env.param.allowlist.pattern: KNOWN_TO_.*\n";
+        fs::write(&settings, allowed).expect("settings are written");
         worker.start_with(|command| {
             command.env("KNOWN_TO_THE_WORKER", "hunter2");
+            command.arg("--config").arg(settings);
         });
         let bench = Self { folder, worker };
         bench.up().await;

@@ -1,5 +1,7 @@
 //! Kafka Connect's REST API over real HTTP: scripted connectors in this process, and the binary as a service.
 
+mod access;
+mod canary;
 mod configs;
 mod lifecycle;
 mod offsets;

@@ -29,9 +29,14 @@ impl Worker {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
         let log = File::create(folder.path().join("log")).expect("a log opens");
+        let settings = folder.path().join("worker.yaml");
+        let allowed = "config.providers.env.param.allowlist.pattern: TAPLINE_.*\n";
+        fs::write(&settings, allowed).expect("settings are written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapline"));
         command
-            .args(["worker", "--rest", &address, "--data-dir"])
+            .args(["worker", "--allow-files", "/", "--config"])
+            .arg(settings)
+            .args(["--rest", &address, "--data-dir"])
             .arg(folder.path().join("data"))
             .env("RUST_LOG", filter)
             .env("TAPLINE_CANARY", CANARY)

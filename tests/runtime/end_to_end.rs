@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tapline::{
     broker::{self, Embedded},
     plugins::Plugins,
-    worker::{ConnectorKind, ConnectorSpec, Settings, State, Worker},
+    worker::{Author, ConnectorKind, ConnectorSpec, Settings, State, Worker},
 };
 use tempfile::TempDir;
 
@@ -68,6 +68,7 @@ pub(super) fn spec(
         class: class.to_owned(),
         settings: settings.iter().map(own).collect::<BTreeMap<_, _>>(),
         origin: None,
+        author: Author::default(),
     }
 }
 

@@ -13,8 +13,8 @@ use std::{
 use tapline::{
     broker::{Broker, NewTopic},
     worker::{
-        ApplyError, ConnectorKind, ConnectorSpec, ConnectorStatus, OffsetEntry, Read, Settings,
-        State, Worker,
+        ApplyError, Author, ConnectorKind, ConnectorSpec, ConnectorStatus, OffsetEntry, Read,
+        Settings, State, Worker,
     },
 };
 use tapline_sdk::{ErrorKind, Position, Scalar};
@@ -88,6 +88,7 @@ fn spec(name: &str, kind: ConnectorKind, script: &str, more: &[(&str, &str)]) ->
         class: class.to_owned(),
         settings,
         origin: None,
+        author: Author::default(),
     }
 }
 

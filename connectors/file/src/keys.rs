@@ -3,7 +3,9 @@
 //! Owns names, defaults and documentation. Kafka's `FileStreamSource` and `FileStreamSink` are the same connectors with
 //! Kafka's record shape, line ends and texts: an alias is a profile.
 
-use tapline_sdk::{Alias, Config, ConfigValue, Definition, Error, Importance, Info, Key, Kind};
+use tapline_sdk::{
+    Alias, Config, ConfigValue, Definition, Error, Files, Importance, Info, Key, Kind,
+};
 
 const FILE_GROUP: &str = "File";
 const RECORDS: &str = "Records";
@@ -208,6 +210,8 @@ pub const LINE_BYTES_MOST: u32 = 1 << 30;
 /// The source's settings, parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceSettings {
+    /// The files that may be read.
+    pub(crate) files: Files,
     pub(crate) file: String,
     pub(crate) topic: String,
     pub(crate) batch_lines: usize,
@@ -224,6 +228,7 @@ impl SourceSettings {
                 .remedy("set file to the path of the file to read")
         })?;
         Ok(Self {
+            files: config.files().clone(),
             file,
             topic: config.get(&TOPIC)?,
             // Kafka's source also reads one line at a time where the key says zero or less.

@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::PathBuf,
 };
-use tapline_sdk::{Error, Rows};
+use tapline_sdk::{Error, Files, Rows};
 
 /// Bytes of lines after which a batch is ended, however many lines it may hold: a sixteenth of what a source may have
 /// on its way into the log.
@@ -54,6 +54,7 @@ impl Waiting {
 /// The file and how far it is read.
 pub(crate) struct Reader {
     path: PathBuf,
+    files: Files,
     shrunk: Shrunk,
     batch_lines: usize,
     bytes_max: usize,
@@ -89,6 +90,7 @@ impl Reader {
         };
         Self {
             path: PathBuf::from(&settings.file),
+            files: settings.files.clone(),
             shrunk: settings.shrunk,
             batch_lines: settings.batch_lines,
             bytes_max: settings.line_bytes_max,
@@ -118,7 +120,10 @@ impl Reader {
     fn open(&mut self) -> Result<Opened, Error> {
         let opened = fs::metadata(&self.path).and_then(|metadata| {
             // Opening a pipe would wait for its writer: look first.
-            let file = metadata.is_file().then(|| File::open(&self.path));
+            let file = metadata.is_file().then(|| {
+                let mut options = File::options();
+                self.files.open(options.read(true), &self.path)
+            });
             file.transpose()
         });
         let mut file = match opened {

@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use tapline_sdk::{
@@ -57,12 +57,20 @@ impl Connector for FileSink {
         Vec::new()
     }
 
+    fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+        let target = config.find(&SINK_FILE).ok().flatten();
+        let target = target.map(|file| Target::new(&file, config.files()));
+        let both = target.map(|target| [target.path().to_owned(), target.ledger().to_owned()]);
+        let named = |file| (SINK_FILE.name(), file);
+        both.into_iter().flatten().map(named).collect()
+    }
+
     async fn probe(config: &Config) -> Vec<Issue> {
         let file = config.find(&SINK_FILE).ok().flatten();
         let problem = file.and_then(|file| match fs::metadata(&file) {
-            Ok(metadata) if metadata.is_file() => fs::File::options()
-                .append(true)
-                .open(&file)
+            Ok(metadata) if metadata.is_file() => config
+                .files()
+                .open(fs::File::options().append(true), Path::new(&file))
                 .err()
                 .map(|error| error.to_string()),
             Ok(_) => Some("it is not a regular file".to_owned()),
@@ -96,7 +104,9 @@ impl Connector for FileSink {
 
     async fn connect(config: Config) -> Result<Self, Error> {
         Ok(Self {
-            target: config.find(&SINK_FILE)?.map(|file| Target::new(&file)),
+            target: config
+                .find(&SINK_FILE)?
+                .map(|file| Target::new(&file, config.files())),
             format: config.get(&LINE_FORMAT)?,
             owner: Owner {
                 cluster: String::new(),
@@ -111,7 +121,10 @@ impl Connector for FileSink {
         config: &Config,
         to: &[(Position, Option<Position>)],
     ) -> Result<bool, Error> {
-        let Some(target) = config.find(&SINK_FILE)?.map(|file| Target::new(&file)) else {
+        let Some(target) = config
+            .find(&SINK_FILE)?
+            .map(|file| Target::new(&file, config.files()))
+        else {
             return Ok(true);
         };
         let owner = owner(config)?;
@@ -126,7 +139,10 @@ impl Connector for FileSink {
     }
 
     async fn purge(config: &Config) -> Result<(), Error> {
-        let Some(target) = config.find(&SINK_FILE)?.map(|file| Target::new(&file)) else {
+        let Some(target) = config
+            .find(&SINK_FILE)?
+            .map(|file| Target::new(&file, config.files()))
+        else {
             return Ok(());
         };
         let owner = owner(config)?;
@@ -152,7 +168,10 @@ impl Sink for FileSink {
         config: &Config,
         context: &SinkContext,
     ) -> Result<Vec<(TopicPartition, u64)>, Error> {
-        let Some(target) = config.find(&SINK_FILE)?.map(|file| Target::new(&file)) else {
+        let Some(target) = config
+            .find(&SINK_FILE)?
+            .map(|file| Target::new(&file, config.files()))
+        else {
             return Ok(Vec::new());
         };
         let owner = owner_of(context);

@@ -10,7 +10,12 @@ use crate::{
     offset::{self, Offset},
     reader::{Reader, Step, Waiting},
 };
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tapline_sdk::{
     BoxFuture, Config, Connector, Error, Info, Issue, Output, Position, Source, SourceBatch,
     SourceContext,
@@ -52,11 +57,20 @@ impl Connector for FileSource {
         issues
     }
 
+    fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+        let file = config.find(&SOURCE_FILE).ok().flatten();
+        let named = |file| (SOURCE_FILE.name(), PathBuf::from(file));
+        file.map(named).into_iter().collect()
+    }
+
     async fn probe(config: &Config) -> Vec<Issue> {
         let file = config.find(&SOURCE_FILE).ok().flatten();
         let problem = file.and_then(|file| match std::fs::metadata(Path::new(&file)) {
             Ok(metadata) if metadata.is_file() => {
-                std::fs::File::open(&file).err().map(|e| e.to_string())
+                let opened = config
+                    .files()
+                    .open(OpenOptions::new().read(true), Path::new(&file));
+                opened.err().map(|e| e.to_string())
             }
             Ok(_) => Some("it is not a regular file".to_owned()),
             // It is waited for.

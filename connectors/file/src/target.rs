@@ -21,7 +21,7 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
-use tapline_sdk::{Error, TopicPartition};
+use tapline_sdk::{Error, Files, TopicPartition};
 
 /// Whose positions: this log's, this connector's.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ pub(crate) struct Move {
 pub(crate) struct Target {
     path: PathBuf,
     ledger: PathBuf,
+    files: Files,
 }
 
 /// The file and its ledger, nobody else's until this is dropped. I10: a task that was given up holds it until its last
@@ -51,6 +52,7 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Held {
     path: PathBuf,
+    files: Files,
     file: File,
     ledger: File,
     /// The last entry; its batch is in the file.
@@ -58,13 +60,18 @@ pub(crate) struct Held {
 }
 
 impl Target {
-    pub(crate) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str, files: &Files) -> Self {
         let mut ledger = PathBuf::from(file).into_os_string();
         ledger.push(".tapline");
         Self {
             path: PathBuf::from(file),
             ledger: PathBuf::from(ledger),
+            files: files.clone(),
         }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn ledger(&self) -> &Path {
@@ -73,7 +80,7 @@ impl Target {
 
     /// The last entry as it is now, without waiting for anyone.
     pub(crate) fn peek(&self) -> Result<Entry, Error> {
-        match File::open(&self.ledger) {
+        match self.files.open(File::options().read(true), &self.ledger) {
             Ok(ledger) => Entry::read(&ledger).map_err(|why| self.unusable(why)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entry::default()),
             Err(error) => Err(error::unwritable(&self.ledger, error)),
@@ -86,7 +93,7 @@ impl Target {
         let failed = |error| error::unwritable(&self.ledger, error);
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let ledger = options.open(&self.ledger).map_err(failed)?;
+        let ledger = self.files.open(options, &self.ledger).map_err(failed)?;
         match ledger.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -108,6 +115,7 @@ impl Target {
         };
         let mut held = Held {
             path: self.path.clone(),
+            files: self.files.clone(),
             file: self.open()?,
             ledger,
             entry,
@@ -122,11 +130,9 @@ impl Target {
         if fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(error::not_regular(&self.path));
         }
-        let opened = File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&self.path);
+        let mut options = File::options();
+        let options = options.read(true).append(true).create(true);
+        let opened = self.files.open(options, &self.path);
         opened.map_err(|error| error::unwritable(&self.path, error))
     }
 
@@ -259,7 +265,8 @@ impl Held {
             }
             Found::Holed => {
                 tracing::warn!(%path, base, "writing the last batch again: a power cut took parts of it");
-                let file = File::options().write(true).open(&self.path)?;
+                let mut options = File::options();
+                let file = self.files.open(options.write(true), &self.path)?;
                 file.write_all_at(&self.entry.batch, base)?;
             }
             // It was in the file, and somebody has changed or rotated the file since.

@@ -13,4 +13,4 @@ pub use filter::TableFilter;
 pub use info::INFO;
 pub use modes::{Autocreate, SnapshotMode};
 pub(crate) use settings::warn;
-pub use settings::{Settings, validate};
+pub use settings::{Settings, files, validate};

@@ -35,7 +35,7 @@ pub mod wire;
 use config::Settings;
 use offset::{StreamOffset, TableOffset, table_of};
 use source::Task;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 use tapline_sdk::{Config, Connector, Error, Info, Issue, Position, Result, Source, SourceContext};
 
 /// The source.
@@ -48,6 +48,10 @@ impl Connector for PostgresSource {
 
     fn validate(config: &Config) -> Vec<Issue> {
         config::validate(config)
+    }
+
+    fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+        config::files(config)
     }
 
     async fn probe(config: &Config) -> Vec<Issue> {

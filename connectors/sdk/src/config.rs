@@ -5,7 +5,7 @@ mod definition;
 
 pub use definition::{ConfigValue, Definition, Importance, Key, Kind, Presence, Width};
 
-use crate::{Error, Result};
+use crate::{Error, Files, Result};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// One problem of a configuration, in an operator's words.
@@ -36,25 +36,43 @@ impl Issue {
 
 /// A connector's settings with placeholders resolved, so they may hold secrets: hence no `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Config(BTreeMap<String, String>);
+pub struct Config {
+    settings: BTreeMap<String, String>,
+    files: Files,
+}
 
 impl Config {
     /// These settings, unchecked: check them with [`Config::problems`].
     #[must_use]
     pub fn new(settings: BTreeMap<String, String>) -> Self {
-        Self(settings)
+        Self {
+            settings,
+            files: Files::default(),
+        }
+    }
+
+    /// The same settings for a connector that may use only these files.
+    #[must_use]
+    pub fn confined(self, files: Files) -> Self {
+        Self { files, ..self }
+    }
+
+    /// The files that the settings may name: a connector opens them through this.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// The settings as given.
     #[must_use]
     pub fn settings(&self) -> &BTreeMap<String, String> {
-        &self.0
+        &self.settings
     }
 
     /// The text of a key as given, defaults apart.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.settings.get(name).map(String::as_str)
     }
 
     /// A key that has a default or is required.
@@ -74,7 +92,10 @@ impl Config {
     /// [`crate::ErrorKind::Config`] if its text does not parse.
     pub fn find<T: ConfigValue>(&self, key: &Key<T>) -> Result<Option<T>> {
         let Definition { name, presence, .. } = key.definition;
-        let text = match (self.0.get(name).filter(|text| !text.is_empty()), presence) {
+        let text = match (
+            self.settings.get(name).filter(|text| !text.is_empty()),
+            presence,
+        ) {
             (Some(text), _) => text.as_str(),
             (None, Presence::Default(text)) => text,
             (None, Presence::Optional | Presence::Required) => return Ok(None),
@@ -89,7 +110,7 @@ impl Config {
     #[must_use]
     pub fn problems(&self, definitions: &[Definition]) -> Vec<Issue> {
         let mut issues = Vec::new();
-        for (name, text) in &self.0 {
+        for (name, text) in &self.settings {
             let Some(definition) = definitions.iter().find(|d| d.covers(name)) else {
                 issues.push(unknown(name, definitions));
                 continue;
@@ -101,7 +122,10 @@ impl Config {
             }
         }
         for definition in definitions {
-            let missing = self.0.get(definition.name).is_none_or(String::is_empty);
+            let missing = self
+                .settings
+                .get(definition.name)
+                .is_none_or(String::is_empty);
             if definition.presence == Presence::Required && missing {
                 issues.push(Issue::new(
                     definition.name,

@@ -1,7 +1,7 @@
 //! What every connector has, whichever way it moves data: a class name, keys, checks and a connection.
 
 use crate::{Config, Definition, Error, Issue, Result};
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 /// A future behind a pointer: native async traits are erased once, where the runtime keeps connectors of all kinds.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -61,6 +61,12 @@ pub trait Connector: Sized + Send + 'static {
 
     /// Rules across keys; no I/O. Single values have been checked against [`Info::keys`].
     fn validate(config: &Config) -> Vec<Issue>;
+
+    /// The files of the worker's machine that the settings name, each with its key: whoever may not name every file is
+    /// refused before one is opened. The connector opens them through [`Config::files`], where it can.
+    fn files(_config: &Config) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
+    }
 
     /// Is the other side reachable, privileged and set up? Every problem with its remedy.
     fn probe(config: &Config) -> impl Future<Output = Vec<Issue>> + Send;

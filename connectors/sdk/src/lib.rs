@@ -15,6 +15,7 @@ mod arena;
 mod config;
 mod connector;
 mod error;
+mod files;
 mod record;
 mod rows;
 mod schema;
@@ -28,6 +29,7 @@ pub use config::{
 };
 pub use connector::{Alias, BoxFuture, Connector, Info, Position, Scalar};
 pub use error::{Error, ErrorKind, RecordError, Result};
+pub use files::Files;
 pub use record::{Datum, Header, Partition, Record, Transaction};
 pub use rows::{Head, HeaderRef, RecordRef, Rows, Shape};
 pub use schema::{Field, Schema, SchemaBuilder, Type};

@@ -1,6 +1,6 @@
 //! Where the target is: `connection.url` in its two spellings, with user and password. Never shows the password.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 use tapline_sdk::{Error, Secret};
 use url::Url;
 
@@ -113,6 +113,15 @@ impl Address {
             return Err(wrong("names no database"));
         }
         Ok(address)
+    }
+
+    /// The files that it names: certificates, keys, and the folder of a socket.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let socket = self.host.starts_with('/').then_some(&self.host);
+        let named = [&self.sslrootcert, &self.sslcert, &self.sslkey];
+        let named = named.into_iter().filter_map(Option::as_ref);
+        named.chain(socket).map(PathBuf::from).collect()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 use tapline_sdk::{
@@ -55,6 +56,14 @@ impl Connector for SqlSink {
 
     fn validate(config: &Config) -> Vec<Issue> {
         Settings::issues(config)
+    }
+
+    fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+        let settings = Settings::parse(config);
+        let address = settings.map(|settings| settings.address);
+        let files = address.map(|address| address.files());
+        let named = |file| (crate::keys::URL.name(), file);
+        files.unwrap_or_default().into_iter().map(named).collect()
     }
 
     async fn probe(config: &Config) -> Vec<Issue> {

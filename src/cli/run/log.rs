@@ -3,14 +3,15 @@
 use crate::{
     broker::{self, Embedded, Flush},
     config::{
+        access::Access,
         placeholder,
         worker::{LogSettings, WorkerSettings},
     },
     plugins::Plugins,
-    worker::{Placeholders, Settings},
+    worker::{Author, Placeholders, Settings},
 };
 use std::{collections::BTreeMap, sync::Arc};
-use tapline_sdk::{Error, Issue, Result};
+use tapline_sdk::{Error, Files, Issue, Result};
 
 /// The embedded log in the data directory. Recovery reads the disk, so it runs on a thread that may block.
 ///
@@ -45,9 +46,15 @@ fn sizes(settings: &LogSettings) -> broker::Settings {
 
 /// What the worker needs to know besides.
 pub(super) fn worker_settings(settings: &WorkerSettings) -> Settings {
+    // Whatever is allowed, the log and its key are not.
+    let never = [settings.data_dir.clone()];
+    let secrets = Secrets {
+        operator: Access::everything(),
+        request: Access::listed(&settings.allowed, &never),
+    };
     Settings {
         data_dir: settings.data_dir.clone(),
-        placeholders: Some(Arc::new(Secrets)),
+        placeholders: Some(Arc::new(secrets)),
         plugins: plugins(settings),
     }
 }
@@ -58,15 +65,32 @@ pub(super) fn plugins(settings: &WorkerSettings) -> Plugins {
     Plugins::builtin().clone().with_converters(converters)
 }
 
-/// Files named on the command line are trusted: the whole environment and every path may be asked for.
-struct Secrets;
+/// What each author may read.
+struct Secrets {
+    operator: Access,
+    request: Access,
+}
+
+impl Secrets {
+    fn of(&self, author: Author) -> &Access {
+        match author {
+            Author::Operator => &self.operator,
+            Author::Request => &self.request,
+        }
+    }
+}
 
 impl Placeholders for Secrets {
     fn resolve(
         &self,
         settings: &BTreeMap<String, String>,
+        author: Author,
     ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
-        placeholder::resolve_all(settings)
+        placeholder::resolve_all(settings, self.of(author))
+    }
+
+    fn files(&self, author: Author) -> Files {
+        self.of(author).connector().clone()
     }
 }
 

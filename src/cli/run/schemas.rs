@@ -2,7 +2,10 @@
 
 use super::drain;
 use crate::{
-    rest::registry::{self, App},
+    rest::{
+        Door,
+        registry::{self, App},
+    },
     worker::Worker,
 };
 use std::{net::SocketAddr, sync::Arc};
@@ -17,7 +20,7 @@ pub(super) struct SchemaServer {
 }
 
 impl SchemaServer {
-    pub(super) fn start(listener: TcpListener, worker: &Worker) -> Result<Self> {
+    pub(super) fn start(listener: TcpListener, worker: &Worker, door: Door) -> Result<Self> {
         let address = listener
             .local_addr()
             .map_err(|error| Error::fatal("the listener has no address").because(error))?;
@@ -26,7 +29,7 @@ impl SchemaServer {
             address,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(registry::serve(listener, app, async {
+        let task = tokio::spawn(registry::serve_behind(listener, app, door, async {
             // A dropped sender asks for the same.
             let _either = stopped.await;
         }));

@@ -9,7 +9,7 @@ use super::{
 use crate::config::placeholder::{self, Part};
 
 /// Words in a key's name that say that its value is not to be shown.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 10] = [
     "password",
     "passwd",
     "secret",
@@ -17,6 +17,9 @@ const WORDS: [&str; 7] = [
     "credential",
     "api.key",
     "apikey",
+    "passphrase",
+    "user.info",
+    "jaas.config",
 ];
 
 /// To the end of any line.

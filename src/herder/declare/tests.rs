@@ -1,7 +1,7 @@
 use super::{Action, Change, Declaration, Stored, plan};
 use crate::{
     plugins::Plugins,
-    worker::{ConnectorKind, ConnectorSpec},
+    worker::{Author, ConnectorKind, ConnectorSpec},
 };
 use std::collections::BTreeMap;
 use tapline_sdk::Definition;
@@ -21,6 +21,7 @@ fn sink(name: &str, pairs: &[(&str, &str)]) -> ConnectorSpec {
         class: "sql".to_owned(),
         settings,
         origin: None,
+        author: Author::default(),
     }
 }
 

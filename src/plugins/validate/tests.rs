@@ -2,7 +2,7 @@
 
 use super::*;
 use serde_json::{Value, json};
-use tapline_sdk::Issue;
+use tapline_sdk::{Files, Issue};
 
 const VALIDATED: &str = include_str!("../../../tests/fixtures/connect-validate.jsonl");
 const POSTGRES_FORM: &str =
@@ -52,7 +52,7 @@ fn given(config: &Value) -> Given {
 fn validated(config: &Value) -> ConfigInfos {
     let plugins = Plugins::builtin();
     plugins
-        .validate(&given(config), None)
+        .validate(&given(config), None, Author::Request)
         .expect("a class")
         .infos
 }
@@ -283,12 +283,17 @@ impl Placeholders for Vault {
     fn resolve(
         &self,
         settings: &BTreeMap<String, String>,
+        _: Author,
     ) -> Result<BTreeMap<String, String>, Vec<Issue>> {
         let fill = |text: &String| text.replace("${env:CANARY}", "canary-7");
         Ok(settings
             .iter()
             .map(|(key, text)| (key.clone(), fill(text)))
             .collect())
+    }
+
+    fn files(&self, _: Author) -> Files {
+        Files::default()
     }
 }
 
@@ -305,7 +310,7 @@ fn no_answer_holds_a_secret_or_what_a_placeholder_stands_for() {
     ];
     for config in configs {
         let validated = Plugins::builtin()
-            .validate(&given(&config), Some(&Vault))
+            .validate(&given(&config), Some(&Vault), Author::Request)
             .expect("a class");
         let text = serde_json::to_string(&validated.infos).expect("JSON");
         assert!(!text.contains("canary-7"), "{config}: {text}");
@@ -315,7 +320,7 @@ fn no_answer_holds_a_secret_or_what_a_placeholder_stands_for() {
     let written =
         json!({"connector.class": "sql", "topics": "t", "connection.url": "${env:CANARY}"});
     let infos = Plugins::builtin()
-        .validate(&given(&written), Some(&Vault))
+        .validate(&given(&written), Some(&Vault), Author::Request)
         .expect("a class")
         .infos;
     let url = infos
@@ -326,8 +331,11 @@ fn no_answer_holds_a_secret_or_what_a_placeholder_stands_for() {
         url.expect("shown").value.value.as_deref(),
         Some("${env:CANARY}")
     );
-    let missing =
-        Plugins::builtin().validate(&given(&json!({"name": "a", "password": "canary-7"})), None);
+    let missing = Plugins::builtin().validate(
+        &given(&json!({"name": "a", "password": "canary-7"})),
+        None,
+        Author::Request,
+    );
     let missing = missing.err().expect("no class").to_string();
     assert!(
         missing.contains("contains no connector type") && !missing.contains("canary"),

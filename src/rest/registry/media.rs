@@ -1,12 +1,17 @@
 //! Content types: requests in any of the registry's, answers in the one that was asked for.
 
 use super::failure::Failure;
+use crate::rest::{
+    auth::{Auth, Verdict},
+    guard,
+};
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use std::sync::Arc;
 
 /// What answers are in unless somebody asks for another.
 const V1: &str = "application/vnd.schemaregistry.v1+json";
@@ -27,6 +32,27 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     }
     let message = format!("HTTP 415 Unsupported Media Type: send {V1} or {JSON}");
     Failure::plain(415, message).into_response()
+}
+
+/// Lets in whom [`Auth`] knows; answers others as Confluent's registry does.
+pub(super) async fn users_only(
+    State(auth): State<Arc<Auth>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (status, message) = match guard::shown(&auth, &mut request).await {
+        Verdict::Welcome => return next.run(request).await,
+        Verdict::Stranger => (401, "Unauthorized"),
+        Verdict::Later => (503, guard::LATER),
+    };
+    let mut refusal = in_form(Failure::plain(status, message).into_response(), JSON);
+    if status == 401 {
+        let challenge = HeaderValue::from_static(guard::CHALLENGE);
+        refusal
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    refusal
 }
 
 /// Gives every answer the type that was asked for, and errors of the framework itself the form of all others.

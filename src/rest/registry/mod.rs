@@ -14,7 +14,7 @@ mod schemas;
 mod subjects;
 mod versions;
 
-use super::guard;
+use super::{Door, guard, listen};
 use crate::registry::Registry;
 use axum::{
     Json, Router,
@@ -25,7 +25,7 @@ use axum::{
 use failure::Failure;
 use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, sync::Arc};
-use tapline_sdk::{Error, Result};
+use tapline_sdk::Result;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -50,14 +50,25 @@ pub async fn serve(
     app: App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
-    served
-        .await
-        .map_err(|error| Error::disconnected("the registry's HTTP server ended").because(error))
+    serve_behind(listener, app, Door::default(), stop).await
+}
+
+/// As [`serve`], behind a door. Its bound of bodies is not the registry's: schemas have their own.
+///
+/// # Errors
+/// The listener failed for good.
+pub async fn serve_behind(
+    listener: TcpListener,
+    app: App,
+    door: Door,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    listen::serve(listener, router(app, &door), door.listening(), stop).await;
+    Ok(())
 }
 
 /// The API's resources with everything that guards them.
-pub(super) fn router(app: App) -> Router {
+pub(super) fn router(app: App, door: &Door) -> Router {
     let local = app.address.ip().is_loopback();
     let mut router = Router::new();
     for (path, methods) in routes() {
@@ -65,7 +76,7 @@ pub(super) fn router(app: App) -> Router {
         router = router.route(&format!("{path}/"), methods.clone());
         router = router.route(path, methods);
     }
-    router
+    let router = router
         .route("/", get(async || Json(json!({}))))
         .fallback(async || Failure::plain(404, "HTTP 404 Not Found"))
         .method_not_allowed_fallback(async || Failure::plain(405, "HTTP 405 Method Not Allowed"))
@@ -78,7 +89,14 @@ pub(super) fn router(app: App) -> Router {
         .layer(middleware::from_fn(guard::answers_in_time))
         .layer(CatchPanicLayer::custom(super::failure::panicked))
         .layer(middleware::from_fn(media::answers_in_form))
-        .with_state(app)
+        .with_state(app);
+    match &door.auth {
+        Some(auth) => router.layer(middleware::from_fn_with_state(
+            Arc::clone(auth),
+            media::users_only,
+        )),
+        None => router,
+    }
 }
 
 fn routes() -> [(&'static str, MethodRouter<App>); 20] {

@@ -9,7 +9,7 @@ struct Place {
 fn place() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("out.txt");
-    let target = Target::new(&path.display().to_string());
+    let target = Target::new(&path.display().to_string(), &Files::default());
     Place {
         _folder: folder,
         path,
@@ -163,7 +163,9 @@ fn a_file_has_one_holder() {
 fn a_folder_that_is_missing_fails_and_what_may_pass_does_not() {
     let place = place();
     let nowhere = place.path.join("nowhere/out.txt").display().to_string();
-    let error = Target::new(&nowhere).hold(None).expect_err("no folder");
+    let error = Target::new(&nowhere, &Files::default())
+        .hold(None)
+        .expect_err("no folder");
     let kind = tapline_sdk::ErrorKind::Config;
     assert_eq!((error.code, error.kind), (Some("TL0710"), kind));
     let full = error::unwritable(&place.path, io::ErrorKind::StorageFull.into());

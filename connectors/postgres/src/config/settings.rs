@@ -212,6 +212,18 @@ fn run_id() -> String {
     )
 }
 
+/// The files that the settings name: certificates, keys, and the folder of a socket.
+#[must_use]
+pub fn files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let text = |key: &'static str| Some((key, PathBuf::from(config.text(key)?)));
+    let named = [&keys::SSL_ROOT, &keys::SSL_CERT, &keys::SSL_KEY].map(|key| text(key.name()));
+    let socket = text(keys::HOSTNAME.name()).filter(|(_, host)| host.has_root());
+    let named = named.into_iter().chain([socket]).flatten();
+    named
+        .filter(|(_, file)| !file.as_os_str().is_empty())
+        .collect()
+}
+
 /// Rules across keys; no I/O.
 #[must_use]
 pub fn validate(config: &Config) -> Vec<Issue> {
