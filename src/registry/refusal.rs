@@ -77,10 +77,21 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SubjectNotFound(subject) => write!(f, "Subject '{subject}' not found."),
-            Self::VersionNotFound(version) => write!(f, "Version {version} not found."),
-            Self::SchemaNotFound(None) => f.write_str("Schema not found"),
-            Self::SchemaNotFound(Some(id)) => write!(f, "Schema {id} not found"),
+            Self::SubjectNotFound(subject) => write!(
+                f,
+                "Subject '{subject}' not found. (GET /subjects lists those that there are)"
+            ),
+            Self::VersionNotFound(version) => write!(
+                f,
+                "Version {version} not found. (GET /subjects/SUBJECT/versions lists those that there are)"
+            ),
+            Self::SchemaNotFound(None) => {
+                f.write_str("Schema not found (GET /schemas lists those that there are)")
+            }
+            Self::SchemaNotFound(Some(id)) => write!(
+                f,
+                "Schema {id} not found (GET /schemas lists those that there are)"
+            ),
             Self::SubjectDeleted(subject) => write!(
                 f,
                 "Subject '{subject}' is deleted already; permanent=true deletes it for good"
@@ -99,19 +110,24 @@ impl fmt::Display for Refusal {
             ),
             Self::NoCompatibility(subject) => write!(
                 f,
-                "Subject '{subject}' does not have subject-level compatibility configured"
+                "Subject '{subject}' does not have subject-level compatibility configured \
+                 (defaultToGlobal=true shows what holds; PUT sets it)"
             ),
             Self::NoMode(subject) => write!(
                 f,
-                "Subject '{subject}' does not have subject-level mode configured"
+                "Subject '{subject}' does not have subject-level mode configured \
+                 (defaultToGlobal=true shows what holds; PUT sets it)"
             ),
             Self::Incompatible(subject, reasons) => write!(
                 f,
                 "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
-                 details: [{}]",
+                 details: [{}] (change the schema, or PUT another level to /config/{subject})",
                 reasons.join(", ")
             ),
-            Self::InvalidSchema(reason) => write!(f, "Invalid schema: {reason}"),
+            Self::InvalidSchema(reason) => write!(
+                f,
+                "Invalid schema: {reason} (correct the schema there)"
+            ),
             Self::InvalidVersion(version) => write!(
                 f,
                 "'{version}' is no version: give a number from 1 to 2147483647, or latest"
@@ -125,12 +141,16 @@ impl fmt::Display for Refusal {
                 f,
                 "'{mode}' is no mode: READWRITE, READONLY, READONLY_OVERRIDE and IMPORT are"
             ),
-            Self::NotPermitted(reason) | Self::Unsupported(reason) => f.write_str(reason),
+            Self::NotPermitted(reason) => f.write_str(reason),
+            Self::Unsupported(reason) => write!(f, "{reason} (leave it out)"),
             Self::Referenced(subject, version, user) => write!(
                 f,
                 "version {version} of subject '{subject}' is referred to by {user}; delete that first"
             ),
-            Self::InvalidSubject(reason) => write!(f, "Invalid subject: {reason}"),
+            Self::InvalidSubject(reason) => write!(
+                f,
+                "Invalid subject: {reason} (choose another subject)"
+            ),
             Self::Store(error) => {
                 f.write_str(&error.chain())?;
                 match &error.remedy {

@@ -2,7 +2,10 @@
 //! without being asked first (a write without a body has the page's Origin), and on loopback the Host and Origin must be local names, against DNS rebinding. Nor may a request
 //! be held for ever.
 
-use super::failure::Failure;
+use super::{
+    BODY_BYTES_MAX,
+    failure::{Failure, cut},
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
@@ -14,6 +17,9 @@ use std::{net::IpAddr, time::Duration};
 /// As in Kafka Connect: a request that takes longer is given up.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// What the framework says of a request it refuses is a sentence.
+const FRAMEWORK_TEXT_BYTES_MAX: usize = 4_096;
+
 /// Refuses writes of anything but JSON. Pause, stop and their like have no body and need no type.
 pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     let reads = matches!(
@@ -23,11 +29,10 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     if reads || is_json(request.headers()) || has_no_body(request.headers()) {
         return next.run(request).await;
     }
-    Failure::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "HTTP 415 Unsupported Media Type",
-    )
-    .into_response()
+    let message = "HTTP 415 Unsupported Media Type";
+    Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        .remedy("send the body as JSON, with the header Content-Type: application/json")
+        .into_response()
 }
 
 /// Refuses to answer who takes no JSON, as Kafka Connect does. What is no resource of Connect's may answer otherwise.
@@ -37,7 +42,9 @@ pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
     if ours || accepts_json(request.headers()) {
         return next.run(request).await;
     }
-    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable").into_response()
+    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+        .remedy("answers are JSON: let the header Accept name application/json, or leave it out")
+        .into_response()
 }
 
 /// Refuses names that are not of this machine, if the server listens on loopback.
@@ -51,8 +58,9 @@ pub(super) async fn names_are_local(
     }
     Failure::new(
         StatusCode::FORBIDDEN,
-        "this worker listens on loopback and answers to local names only, such as 127.0.0.1 or localhost",
+        "this worker listens on loopback and answers to local names only",
     )
+    .remedy("let the headers Host and Origin, where they are sent, name 127.0.0.1, [::1] or localhost")
     .into_response()
 }
 
@@ -61,19 +69,38 @@ pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.").into_response()
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.")
+                .remedy("see GET /tapline/v1/status what is held up; the request can be sent again")
+                .into_response()
         }
     }
 }
 
 /// Gives errors of the framework itself (a body too large, a path that is not UTF-8) the form of all others.
 pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
         return response;
     }
-    Failure::new(status, format!("HTTP {status}")).into_response()
+    let text = axum::body::to_bytes(response.into_body(), FRAMEWORK_TEXT_BYTES_MAX).await;
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let (what, remedy) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            format!("the body has more than {BODY_BYTES_MAX} bytes"),
+            "send less at once",
+        ),
+        _ if text.is_empty() => (format!("{path} failed"), "the worker's log says more"),
+        _ => (
+            format!("{}: {}", cut(&path), cut(&text)),
+            "correct what is named there and send the request again",
+        ),
+    };
+    Failure::new(status, format!("HTTP {status}: {what}"))
+        .remedy(remedy)
+        .into_response()
 }
 
 fn has_no_body(headers: &HeaderMap) -> bool {

@@ -31,6 +31,7 @@ use crate::worker::Worker;
 use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
+    http::{Method, Uri},
     middleware,
     routing::{MethodRouter, get, patch, post, put},
 };
@@ -171,8 +172,10 @@ fn pipelines() -> MethodRouter<App> {
 /// What holds for every resource: limits, guards, and errors in Kafka Connect's shape.
 fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, local: bool) -> Router<S> {
     router
-        .fallback(async || Failure::not_found("HTTP 404 Not Found"))
-        .method_not_allowed_fallback(async || Failure::not_allowed())
+        .fallback(async |uri: Uri| Failure::no_resource(uri.path()))
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            Failure::not_allowed(&method, uri.path())
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(guard::writes_are_json))
         .layer(middleware::from_fn(guard::answers_are_json))
