@@ -9,12 +9,14 @@ mod read;
 mod running;
 mod spec;
 mod status;
+mod topics;
 
 pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
 pub use offsets::OffsetEntry;
 pub use read::{Page, Read};
 pub use spec::{ApplyError, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings};
 pub use status::{ConnectorStatus, OwnStatus};
+pub use topics::TopicRefused;
 
 pub(crate) use running::{Plan, Running, check};
 

@@ -102,7 +102,9 @@ impl Plugins {
              available connectors are: {}",
             known.join(", ")
         ))
-        .remedy("let connector.class name one of them, or an alias that GET /connector-plugins lists")
+        .remedy(
+            "let connector.class name one of them, or an alias that GET /connector-plugins lists",
+        )
     }
 }
 

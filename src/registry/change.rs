@@ -99,7 +99,9 @@ fn imported_id(
         return Err(Refusal::NotPermitted(reason));
     }
     if taken.is_some_and(|taken| taken.id != id) {
-        let reason = format!("version {version} of subject '{subject}' is another schema (give another version)");
+        let reason = format!(
+            "version {version} of subject '{subject}' is another schema (give another version)"
+        );
         return Err(Refusal::NotPermitted(reason));
     }
     Ok(id)
@@ -121,8 +123,9 @@ fn check_writable(catalogue: &Catalogue, subject: Option<&str>) -> Result<(), Re
     match catalogue.mode(subject).is_read_only() {
         true => {
             let name = subject.unwrap_or("of all kinds");
-            let reason =
-                format!("Subject {name} is in read-only mode (PUT /mode sets another, of one subject or of all)");
+            let reason = format!(
+                "Subject {name} is in read-only mode (PUT /mode sets another, of one subject or of all)"
+            );
             Err(Refusal::NotPermitted(reason))
         }
         false => Ok(()),
@@ -290,7 +293,7 @@ fn clear_for_import(draft: &mut Draft, subject: Option<&str>) -> Result<(), Refu
     for name in &all {
         if draft.catalogue.versions(name, Which::Live).next().is_some() {
             let reason = format!(
-                "cannot import while subject '{name}' has versions in use; force=true overrides"
+                "cannot import while subject '{name}' has versions in use (remove them, or use force=true)"
             );
             return Err(Refusal::NotPermitted(reason));
         }

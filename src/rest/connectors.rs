@@ -161,12 +161,9 @@ pub(super) async fn status(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<ConnectorState>, Failure> {
-    let status = app
-        .worker
-        .status_of(&name)
-        .ok_or_else(|| {
-            Failure::not_found(format!("No status found for connector {name}")).remedy(LIST)
-        })?;
+    let status = app.worker.status_of(&name).ok_or_else(|| {
+        Failure::not_found(format!("No status found for connector {name}")).remedy(LIST)
+    })?;
     Ok(Json(states::shown(&app.worker, &status, &app.worker_id())))
 }
 

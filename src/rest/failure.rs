@@ -47,7 +47,7 @@ impl Failure {
     /// There is nothing at this path.
     pub(super) fn no_resource(path: &str) -> Self {
         let remedy = format!(
-            "nothing is at {}; what there is begins with /connectors, /connector-plugins, /admin/loggers, /health, \
+            "nothing is at {}; use a path that begins with /connectors, /connector-plugins, /admin/loggers, /health, \
              /metrics or /tapline/v1",
             cut(path)
         );

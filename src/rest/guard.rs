@@ -60,7 +60,9 @@ pub(super) async fn names_are_local(
         StatusCode::FORBIDDEN,
         "this worker listens on loopback and answers to local names only",
     )
-    .remedy("let the headers Host and Origin, where they are sent, name 127.0.0.1, [::1] or localhost")
+    .remedy(
+        "let the headers Host and Origin, where they are sent, name 127.0.0.1, [::1] or localhost",
+    )
     .into_response()
 }
 
@@ -68,11 +70,9 @@ pub(super) async fn names_are_local(
 pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.")
-                .remedy("see GET /tapline/v1/status what is held up; the request can be sent again")
-                .into_response()
-        }
+        Err(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.")
+            .remedy("see GET /tapline/v1/status what is held up; the request can be sent again")
+            .into_response(),
     }
 }
 

@@ -118,12 +118,9 @@ pub(super) async fn task_status(
     let shown = status.map(|status| states::shown(&app.worker, &status, &app.worker_id()));
     let tasks = shown.into_iter().flat_map(|shown| shown.tasks);
     let mut found = tasks.filter(|one| i64::from(one.id) == i64::from(task));
-    found
-        .next()
-        .map(Json)
-        .ok_or_else(|| {
-            Failure::not_found(format!("No status found for task {name}-{task}")).remedy(TASKS)
-        })
+    found.next().map(Json).ok_or_else(|| {
+        Failure::not_found(format!("No status found for task {name}-{task}")).remedy(TASKS)
+    })
 }
 
 pub(super) async fn task_restart(

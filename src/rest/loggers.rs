@@ -42,7 +42,8 @@ async fn list() -> Json<BTreeMap<String, Logger>> {
 
 async fn show(Path(name): Path<String>) -> Result<Json<Logger>, Failure> {
     let found = logging::loggers().get(&name);
-    let found = found.ok_or_else(|| Failure::not_found(format!("Logger {name} not found.")).remedy(LIST));
+    let found =
+        found.ok_or_else(|| Failure::not_found(format!("Logger {name} not found.")).remedy(LIST));
     Ok(Json(found?))
 }
 
@@ -62,11 +63,9 @@ async fn set(
         }
         Some(Some(level)) => level,
     };
-    let level: Level = level
-        .parse()
-        .map_err(|()| {
-            Failure::not_found(format!("invalid log level '{}'.", cut(&level))).remedy(LEVELS)
-        })?;
+    let level: Level = level.parse().map_err(|()| {
+        Failure::not_found(format!("invalid log level '{}'.", cut(&level))).remedy(LEVELS)
+    })?;
     if name.len() > NAME_BYTES_MAX {
         let problem = format!("a logger's name has at most {NAME_BYTES_MAX} bytes");
         return Err(Failure::bad_request(problem).remedy("name a module or a class"));

@@ -146,7 +146,13 @@ fn router(app: App) -> Router {
         ("/tapline/v1/connectors/{name}/offsets", patch(offsets::set)),
         ("/tapline/v1/status", get(health::connectors)),
         ("/tapline/v1/pipelines", pipelines()),
-        ("/tapline/v1/topics", get(topics::list)),
+        ("/tapline/v1/topics", get(topics::list).post(topics::create)),
+        (
+            "/tapline/v1/topics/{topic}",
+            get(topics::show)
+                .patch(topics::alter)
+                .delete(topics::delete),
+        ),
         ("/tapline/v1/topics/{topic}/records", get(records::read)),
         (
             "/tapline/v1/connectors/{name}/resnapshot",

@@ -18,8 +18,7 @@ use tapline_sdk::{Position, Scalar};
 const ENTRIES_MAX: usize = 10_000;
 
 /// What to do about offsets of the wrong form.
-const ENTRIES: &str =
-    "send {\"offsets\": [{\"partition\": {…}, \"offset\": {…} or null}]} with entries as GET shows them";
+const ENTRIES: &str = "send {\"offsets\": [{\"partition\": {…}, \"offset\": {…} or null}]} with entries as GET shows them";
 
 /// `GET /connectors/{name}/offsets`, fields in Kafka Connect's order.
 #[derive(Debug, Serialize)]

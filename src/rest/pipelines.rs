@@ -75,10 +75,9 @@ pub(super) async fn declare(
     Extension(turn): Extension<Turn>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| {
-            Failure::bad_request(format!("the body is no declaration: {error}")).remedy(DECLARATION)
-        })?;
+    let body: Body = serde_json::from_slice(&body).map_err(|error| {
+        Failure::bad_request(format!("the body is no declaration: {error}")).remedy(DECLARATION)
+    })?;
     let dry_run = body.dry_run;
     let declared = declaration(body)?;
     let worker = app.worker.clone();
@@ -116,7 +115,8 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
             if !part.is_some_and(|part| part.len() > 1 && part.starts_with('.')) {
                 let (name, connector) = (&pipeline.name, &connector.name);
                 let message = format!("connector {connector} is not called {name}.<part>");
-                return Err(Failure::bad_request(message).remedy("begin its name with the pipeline's and a dot"));
+                return Err(Failure::bad_request(message)
+                    .remedy("begin its name with the pipeline's and a dot"));
             }
             if !names.insert(connector.name.clone()) {
                 let message = format!("connector {} is given twice", connector.name);
@@ -128,7 +128,9 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
         }
         if pipeline.name.is_empty() || !declared.pipelines.insert(pipeline.name.clone()) {
             let message = format!("pipeline name `{}` is empty or given twice", pipeline.name);
-            return Err(Failure::bad_request(message).remedy("give each pipeline a name of its own"));
+            return Err(
+                Failure::bad_request(message).remedy("give each pipeline a name of its own")
+            );
         }
     }
     if declared.connectors.len() > CONNECTORS_MAX {

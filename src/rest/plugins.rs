@@ -44,12 +44,10 @@ async fn definitions(
     Query(query): Parameters,
 ) -> Result<Json<Vec<ConfigKeyInfo>>, Failure> {
     let plugins = &app.worker.settings().plugins;
-    let found = plugins
-        .definitions(&plugin)
-        .ok_or_else(|| {
-            Failure::not_found(format!("Unknown plugin {plugin}."))
-                .remedy("GET /connector-plugins?connectorsOnly=false lists those that there are")
-        })?;
+    let found = plugins.definitions(&plugin).ok_or_else(|| {
+        Failure::not_found(format!("Unknown plugin {plugin}."))
+            .remedy("GET /connector-plugins?connectorsOnly=false lists those that there are")
+    })?;
     if let Some(version) = parameter(&query, "version") {
         let known = plugins.version(&plugin).unwrap_or_default();
         if version != known {

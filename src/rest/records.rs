@@ -36,7 +36,7 @@ const TOPICS: &str = "GET /tapline/v1/topics lists those that there are";
 
 /// What to do about a query of the wrong form.
 const QUERY: &str =
-    "partition, offset, max and wait_ms are known, each once, each a whole number that is not negative";
+    "use partition, offset, max and wait_ms, each once, each a whole number that is not negative";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,9 +77,8 @@ fn require(app: &App, topic: &str, partition: u32) -> Result<(), Failure> {
         return Err(failure.remedy("GET /connectors/{connector}/config shows them without secrets"));
     }
     let found = app.worker.broker().topic(topic);
-    let found = found.ok_or_else(|| {
-        Failure::not_found(format!("there is no topic {topic}")).remedy(TOPICS)
-    })?;
+    let found = found
+        .ok_or_else(|| Failure::not_found(format!("there is no topic {topic}")).remedy(TOPICS))?;
     let count = found.partitions.len();
     if usize::try_from(partition).is_ok_and(|partition| partition < count) {
         return Ok(());

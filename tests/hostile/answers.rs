@@ -15,10 +15,11 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// What a remedy tells people to do.
-const VERBS: [&str; 24] = [
-    "add", "ask", "begin", "change", "choose", "correct", "create", "declare", "empty", "give",
-    "leave", "let", "lists", "look", "name", "names", "remove", "report", "see", "send", "set",
-    "shows", "stop", "use",
+const VERBS: [&str; 33] = [
+    "add", "ask", "begin", "change", "check", "close", "choose", "correct", "create", "declare",
+    "empty", "give", "leave", "keep", "let", "lists", "look", "make", "move", "name", "names",
+    "remove", "put", "report", "see", "send", "set", "shows", "spell", "split", "stop", "use",
+    "write",
 ];
 
 /// What is wrong with an answer; nothing if it is as it should be.
@@ -95,15 +96,17 @@ fn remedy(message: &str) -> Result<(), String> {
         LazyLock::new(|| Regex::new(r"(?s)^.+? \((.+)\)$").expect("the pattern is valid"));
     let remedy = LAST.captures(message).and_then(|found| found.get(1));
     let remedy = remedy.ok_or("has no remedy")?.as_str();
-    let words: Vec<&str> = remedy
-        .split(|letter: char| !letter.is_ascii_alphabetic())
-        .collect();
-    let tells = VERBS.iter().any(|verb| words.contains(verb));
-    let asks = ["GET /", "PUT /", "POST /"];
-    match tells || asks.iter().any(|request| remedy.contains(request)) {
+    match tells(remedy) {
         true => Ok(()),
         false => Err("its remedy tells nobody to do anything".to_owned()),
     }
+}
+
+/// Whether a remedy tells somebody to do something.
+pub fn tells(remedy: &str) -> bool {
+    let mut words = remedy.split(|letter: char| !letter.is_ascii_alphabetic());
+    let asks = ["GET /", "PUT /", "POST /", "did you mean"];
+    words.any(|word| VERBS.contains(&word)) || asks.iter().any(|what| remedy.contains(what))
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn broken(good: &Value, random: &mut Rng) -> Vec<u8> {
                     b"\0",
                     b"\\ud800",
                     b"\\x",
-                    b"\\u12",
+                    b"\\uZZ",
                     b"\xc0\xaf",
                     b"\\udc00\\ud800",
                 ],

@@ -91,13 +91,6 @@ impl Request {
             expect,
         }
     }
-
-    /// The path without its query.
-    pub fn path(&self) -> &str {
-        self.target
-            .split_once('?')
-            .map_or(&self.target, |(path, _)| path)
-    }
 }
 
 /// A word as one segment of a path.

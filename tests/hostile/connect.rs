@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 type Make = fn(&mut Rng, &World) -> Case;
 
 /// Every way to break a request, each as likely as the others.
-const WAYS: [Make; 29] = [
+const WAYS: [Make; 34] = [
     good,
     path,
     method,
@@ -43,6 +43,11 @@ const WAYS: [Make; 29] = [
     offsets,
     pipelines,
     damaged,
+    damaged,
+    damaged,
+    damaged,
+    ours,
+    topics,
 ];
 
 /// The next case.
@@ -88,7 +93,8 @@ fn stranger(random: &mut Rng) -> String {
 }
 
 /// Reads that are there.
-const READS: [&str; 22] = [
+const READS: [&str; 23] = [
+    "/connector-plugins?connectorsOnly=%FF&&&==&%zz",
     "/",
     "/health",
     "/metrics",
@@ -202,7 +208,7 @@ fn path(random: &mut Rng, _: &World) -> Case {
             "/{}{path}",
             pick(random, &["api", "v2", "%2e%2e", "kafka", ";a=b"])
         ),
-        2 => format!("/{path}"),
+        2 => format!("/{path}/x"),
         _ => format!(
             "{}x{}",
             path.get(..3).unwrap_or("/co"),
@@ -210,7 +216,13 @@ fn path(random: &mut Rng, _: &World) -> Case {
         ),
     };
     // What may be anything takes one segment more, or a name that is wrong in its place.
-    let words = [path.as_str(), "not found", "Unknown plugin", "No status"];
+    let words = [
+        path.as_str(),
+        "not found",
+        "Unknown plugin",
+        "No status",
+        "there is no topic",
+    ];
     if [
         "/connectors/x",
         "/connectors/0",
@@ -600,21 +612,20 @@ const VALUES: [(&str, &[&str]); 9] = [
             "1.5",
             "99999999999999999999",
             "1e3",
-            "",
             "0x1",
             "1_000",
         ],
     ),
-    ("batch.size", &["x", "1.5", "9999999999", "", "NaN"]),
-    ("record.format", &["csv", "", "STRUCT2", "struct,string"]),
+    ("batch.size", &["x", "1.5", "9999999999", "NaN"]),
+    ("record.format", &["csv", "STRUCT2", "struct,string"]),
     ("line.max.bytes", &["15", "2000000000", "-5", "1MiB", "x"]),
-    ("file.shrunk", &["ignore", "", "restart wait"]),
-    ("compression.type", &["gzip", "9", ""]),
-    ("errors.retry.timeout", &["soon", "1.5", "-2"]),
+    ("file.shrunk", &["ignore", "restart wait"]),
+    ("compression.type", &["gzip", "9"]),
+    ("errors.retry.timeout", &["soon", "1.5"]),
     ("errors.tolerance", &["some", "all"]),
     (
         "value.converter",
-        &["xml", "", "org.apache.kafka.connect.json.YamlConverter"],
+        &["xml", "org.apache.kafka.connect.json.YamlConverter"],
     ),
 ];
 
@@ -837,6 +848,107 @@ fn pipelines(random: &mut Rng, world: &World) -> Case {
     let (body, words) = pick(random, &bodies.each_ref());
     let target = "/tapline/v1/pipelines";
     Request::json(Connect, "POST", target, body.to_string()).refused("pipelines", words)
+}
+
+/// What Kafka Connect does not have.
+fn ours(random: &mut Rng, world: &World) -> Case {
+    let known = json!({"offsets": [{"partition": {}}]});
+    let cases: [(&str, &str, Value, &[&str]); 8] = [
+        ("POST", "out/resnapshot", json!({}), &["out"]),
+        ("POST", "nobody/resnapshot", json!({}), &["nobody"]),
+        (
+            "POST",
+            "in/resnapshot",
+            json!({"tables": "a"}),
+            &["line 1 column"],
+        ),
+        (
+            "POST",
+            "in/resnapshot",
+            json!({"tables": [1]}),
+            &["line 1 column"],
+        ),
+        ("POST", "in/resnapshot", json!({"tabels": []}), &["tabels"]),
+        (
+            "POST",
+            "in/resnapshot",
+            json!({"tables": ["public.none"]}),
+            &["public.none"],
+        ),
+        ("PATCH", "nobody/offsets", entries(world), &["nobody"]),
+        ("PATCH", "out/offsets", known, &["kafka_topic"]),
+    ];
+    let (method, rest, body, words) = pick(random, &cases.each_ref());
+    let target = format!("/tapline/v1/connectors/{rest}");
+    Request::json(Connect, method, &target, body.to_string()).refused("ours", words)
+}
+
+/// Topics that are made, altered and deleted.
+fn topics(random: &mut Rng, _: &World) -> Case {
+    let cases: [(&str, &str, Value, &[&str]); 15] = [
+        ("POST", "", json!({}), &["name"]),
+        ("POST", "", json!({"name": 1}), &["name"]),
+        ("POST", "", json!({"name": "a b"}), &["a b"]),
+        ("POST", "", json!({"name": ".."}), &[".."]),
+        ("POST", "", json!({"name": "x".repeat(250)}), &["249"]),
+        ("POST", "", json!({"name": "lines"}), &["lines"]),
+        (
+            "POST",
+            "",
+            json!({"name": "connect-configs"}),
+            &["connect-configs"],
+        ),
+        (
+            "POST",
+            "",
+            json!({"name": "new", "partitions": 0}),
+            &["partitions"],
+        ),
+        (
+            "POST",
+            "",
+            json!({"name": "new", "partitions": "many"}),
+            &["partitions"],
+        ),
+        (
+            "POST",
+            "",
+            json!({"name": "new", "partitions": 4_000_000_000_u32}),
+            &["partitions"],
+        ),
+        (
+            "POST",
+            "",
+            json!({"name": "new", "config": {"cleanup.policy": "keep"}}),
+            &["cleanup.policy"],
+        ),
+        (
+            "POST",
+            "",
+            json!({"name": "new", "config": {"retention.msx": 1}}),
+            &["retention.msx"],
+        ),
+        (
+            "PATCH",
+            "/lines",
+            json!({"config": {"retention.ms": "soon"}}),
+            &["retention.ms"],
+        ),
+        ("PATCH", "/lines", json!({"config": []}), &["config"]),
+        (
+            "PATCH",
+            "/nothing",
+            json!({"config": {"retention.ms": "1"}}),
+            &["nothing"],
+        ),
+    ];
+    let (method, rest, body, words) = pick(random, &cases.each_ref());
+    if random.u8(0..6) == 0 {
+        let target = "/tapline/v1/topics/lines";
+        return Request::bare(Connect, "DELETE", target).refused("topics", &["in, out"]);
+    }
+    let target = format!("/tapline/v1/topics{rest}");
+    Request::json(Connect, method, &target, body.to_string()).refused("topics", words)
 }
 
 /// Some bytes of a good body are others: whether it is still good, the oracle says.

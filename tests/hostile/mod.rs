@@ -7,6 +7,7 @@ mod answers;
 mod bodies;
 mod case;
 mod connect;
+mod files;
 mod oracle;
 mod registry;
 mod sockets;
@@ -22,7 +23,7 @@ use world::World;
 const REQUESTS: [usize; 2] = [10_000, 1_500];
 
 /// As many faults are shown; a rule that is broken is broken often.
-const FAULTS_SHOWN: usize = 40;
+const FAULTS_SHOWN: usize = 200;
 
 /// Answers by family and status.
 #[derive(Default)]

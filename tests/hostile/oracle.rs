@@ -17,7 +17,9 @@ const SHARED: [(&str, Holds); 7] = [
     ("compression.type", |text| {
         ["lz4", "zstd", "none"].contains(&text)
     }),
-    ("errors.retry.timeout", |text| number(text, -1, i64::MAX)),
+    ("errors.retry.timeout", |text| {
+        number(text, i64::MIN, i64::MAX)
+    }),
     ("errors.retry.delay.max.ms", |text| {
         number(text, 0, i64::MAX)
     }),
@@ -138,7 +140,13 @@ fn settings(config: Map<String, Value>, name: &str) -> Result<(), Expect> {
     } else {
         return Err(refused(&class));
     };
-    let mut wrong = Vec::new();
+    let is_source = SOURCES.contains(&&*class);
+    let needed: &[&str] = if is_source {
+        &["topic", "file"]
+    } else {
+        &["topics"]
+    };
+    let mut wrong: Vec<String> = Vec::new();
     for (key, value) in &config {
         let text = match value {
             Value::Array(_) | Value::Object(_) | Value::Null => {
@@ -152,21 +160,16 @@ fn settings(config: Map<String, Value>, name: &str) -> Result<(), Expect> {
         let holds = match (key.as_str(), rule) {
             ("connector.class", _) => true,
             ("name", _) => text == name,
-            (_, Some((_, holds))) => holds(&text),
+            // An empty text is a key that is not given.
+            (_, Some((_, holds))) => holds(&text) || (text.is_empty() && !needed.contains(&&**key)),
             (_, None) => false,
         };
         if !holds {
             wrong.push(key.clone());
         }
     }
-    let needed = match own.first() {
-        Some((key, _)) if !config.contains_key(*key) => Some((*key).to_owned()),
-        _ => None,
-    };
-    wrong.extend(needed);
-    if SOURCES.contains(&&*class) && !config.contains_key("file") {
-        wrong.push("file".to_owned());
-    }
+    let missing = needed.iter().filter(|key| !config.contains_key(**key));
+    wrong.extend(missing.map(|key| (*key).to_owned()));
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(Expect::Refused(

@@ -94,7 +94,7 @@ fn path(random: &mut Rng) -> Case {
         "/compatibility/subjects/a",
     ];
     let path = pick(random, &paths);
-    Request::bare(Registry, "GET", path).refused("registry: path", &[path])
+    Request::bare(Registry, "GET", path).refused("registry: path", &[path, "Subject ''"])
 }
 
 fn method(random: &mut Rng) -> Case {

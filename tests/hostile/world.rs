@@ -84,13 +84,13 @@ impl World {
                 "connector.class": "io.tapline.file.FileSource", "file": file("in.txt"), "topic": "lines",
             }),
             "out" => json!({
-                "connector.class": "FileStreamSink", "file": file("out.txt"), "topics": "lines",
+                "connector.class": "io.tapline.file.FileSink", "file": file("out.txt"), "topics": "lines",
             }),
             "halted" => json!({
                 "connector.class": "FileStreamSource", "file": file("halted.txt"), "topic": "halted",
             }),
             _ => json!({
-                "connector.class": "io.tapline.file.FileSink", "file": file("still.txt"), "topics": "lines",
+                "connector.class": "FileStreamSink", "file": file("still.txt"), "topics": "lines",
             }),
         }
     }

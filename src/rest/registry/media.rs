@@ -43,8 +43,9 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
 /// Gives every answer the type that was asked for, and errors of the framework itself the form of all others.
 pub(super) async fn answers_in_form(request: Request, next: Next) -> Response {
     let Some(kind) = wanted(request.headers()) else {
-        let message = 
-            format!("HTTP 406 Not Acceptable (answers are {V1} or {JSON}: let the header Accept name one)");
+        let message = format!(
+            "HTTP 406 Not Acceptable (answers are {V1} or {JSON}: let the header Accept name one)"
+        );
         return in_form(Failure::plain(406, message).into_response(), V1);
     };
     let path = cut(request.uri().path());
@@ -55,8 +56,9 @@ pub(super) async fn answers_in_form(request: Request, next: Next) -> Response {
         let text = axum::body::to_bytes(response.into_body(), FRAMEWORK_TEXT_BYTES_MAX).await;
         let text = text.unwrap_or_default();
         let text = cut(&String::from_utf8_lossy(&text));
-        let message =
-            format!("HTTP {status}: {path}: {text} (correct what is named there and send it again)");
+        let message = format!(
+            "HTTP {status}: {path}: {text} (correct what is named there and send it again)"
+        );
         let failure = Failure::plain(status.as_u16(), message);
         return in_form(failure.into_response(), kind);
     }

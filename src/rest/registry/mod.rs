@@ -69,13 +69,18 @@ pub(super) fn router(app: App) -> Router {
     router
         .route("/", get(async || Json(json!({}))))
         .fallback(async |uri: Uri| {
-            let remedy = "what there is begins with /subjects, /schemas, /compatibility, /config or /mode";
+            let remedy =
+                "use a path that begins with /subjects, /schemas, /compatibility, /config or /mode";
             let path = cut(uri.path());
-            Failure::plain(404, format!("HTTP 404 Not Found (nothing is at {path}; {remedy})"))
+            Failure::plain(
+                404,
+                format!("HTTP 404 Not Found (nothing is at {path}; {remedy})"),
+            )
         })
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
             let (method, path) = (cut(method.as_str()), cut(uri.path()));
-            let remedy = format!("{path} does not take {method}; the header Allow names what it takes");
+            let remedy =
+                format!("{path} does not take {method}; the header Allow names what it takes");
             Failure::plain(405, format!("HTTP 405 Method Not Allowed ({remedy})"))
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

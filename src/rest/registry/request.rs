@@ -2,8 +2,8 @@
 //! believed in.
 
 use super::failure::Failure;
-use crate::rest::body::NOT_JSON;
 use crate::registry::{Candidate, Compatibility, ConfigChange, Reference, Refusal};
+use crate::rest::body::NOT_JSON;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -21,7 +21,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|error| {
             let status = error.status().as_u16();
             let remedy = "send it whole, and not more than there is room for";
-            Failure::plain(status, format!("the body: {} ({remedy})", error.body_text()))
+            Failure::plain(
+                status,
+                format!("the body: {} ({remedy})", error.body_text()),
+            )
         })?;
         let read = serde_json::from_slice(&bytes);
         read.map(Self).map_err(|error| match error.classify() {
