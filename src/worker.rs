@@ -9,6 +9,7 @@ mod read;
 mod running;
 mod spec;
 mod status;
+mod topics;
 
 pub use crate::task::{ErrorReport, Gauges, State, TaskStatus};
 pub use offsets::OffsetEntry;
@@ -17,6 +18,7 @@ pub use spec::{
     ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings,
 };
 pub use status::{ConnectorStatus, OwnStatus};
+pub use topics::TopicRefused;
 
 pub(crate) use running::{Plan, Running, check};
 

@@ -13,6 +13,7 @@ mod acceptance;
 mod broker;
 mod compare;
 mod crash;
+mod hostile;
 mod kafka;
 mod pipeline;
 mod registry;

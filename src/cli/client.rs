@@ -111,6 +111,15 @@ impl Client {
         Ok(message.unwrap_or("done").to_owned())
     }
 
+    /// A DELETE without a body, and without one in its answer.
+    ///
+    /// # Errors
+    /// The worker does not answer, or refuses.
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<()> {
+        let request = self.http.delete(self.url(path));
+        self.send(request).await.map(drop)
+    }
+
     /// A write with a JSON body; returns the answer whatever its status.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ enum Command {
     Connectors(connectors::Arguments),
     /// Show connectors, their states and errors; exits with 2 if one is FAILED
     Status(status::Arguments),
-    /// List the log's topics
+    /// List the log's topics, or make, alter and delete them
     Topics(topics::Arguments),
     /// Print a topic's records, one JSON object a line
     Consume(consume::Arguments),

@@ -1,4 +1,4 @@
-//! `tapline topics`: what the log holds.
+//! `tapline topics`: what the log holds; topics made, altered and deleted.
 
 use super::{
     Failure, Found, Target,
@@ -6,18 +6,113 @@ use super::{
     figures,
     output::{self, Output},
 };
-use serde_json::Value;
-use std::io::Write;
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, io::Write};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     target: Target,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a topic before a connector does, with settings of its own
+    Create {
+        /// The topic's name
+        topic: String,
+        /// Its partitions; one keeps the order of a table's changes
+        #[arg(long, value_name = "COUNT", default_value = "1")]
+        partitions: u32,
+        /// A setting, such as cleanup.policy=compact; several are given one after another
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        config: Vec<(String, String)>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Change settings of a topic; connectors go on meanwhile
+    Alter {
+        /// The topic's name
+        topic: String,
+        /// A setting, such as retention.ms=86400000; several are given one after another
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        config: Vec<(String, String)>,
+        /// A setting that goes back to its default
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Delete a topic with its records; refused while a connector uses it
+    Delete {
+        /// The topic's name
+        topic: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// `KEY=VALUE` of the command line.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "write KEY=VALUE".to_owned())
+}
+
 pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Found, Failure> {
+    match &arguments.action {
+        None => list(arguments, out).await,
+        Some(action) => change(action, out).await,
+    }
+}
+
+async fn change(action: &Action, out: &mut dyn Write) -> Result<Found, Failure> {
+    match action {
+        Action::Create {
+            topic,
+            partitions,
+            config,
+            target,
+        } => {
+            let config: BTreeMap<_, _> = config.iter().cloned().collect();
+            let body = json!({"name": topic, "partitions": partitions, "config": config});
+            let path = ["tapline", "v1", "topics"];
+            Client::find(target)?
+                .write(Method::POST, &path, &body)
+                .await?;
+            writeln!(out, "topic {topic} created")?;
+        }
+        Action::Alter {
+            topic,
+            config,
+            unset,
+            target,
+        } => {
+            let set = config.iter().map(|(key, value)| (key, Some(value)));
+            let changes: BTreeMap<_, _> = set.chain(unset.iter().map(|key| (key, None))).collect();
+            let path = ["tapline", "v1", "topics", topic];
+            Client::find(target)?
+                .write(Method::PATCH, &path, &json!({ "config": changes }))
+                .await?;
+            writeln!(out, "topic {topic} altered")?;
+        }
+        Action::Delete { topic, target } => {
+            let path = ["tapline", "v1", "topics", topic];
+            Client::find(target)?.delete(&path).await?;
+            writeln!(out, "topic {topic} deleted with its records")?;
+        }
+    }
+    Ok(Found::Fine)
+}
+
+async fn list(arguments: &Arguments, out: &mut dyn Write) -> Result<Found, Failure> {
     let topics = Client::find(&arguments.target)?
         .json(&["tapline", "v1", "topics"])
         .await?;

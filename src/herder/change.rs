@@ -166,7 +166,7 @@ impl Worker {
         }
     }
 
-    async fn removing(&self, name: &str) -> Result<(Arc<Connector>, u64), Refused> {
+    pub(super) async fn removing(&self, name: &str) -> Result<(Arc<Connector>, u64), Refused> {
         self.open_for_changes()?;
         let connector = self.shared.find(name).ok_or(Refused::Unknown)?;
         let storing = connector.storing.lock().await;

@@ -5,7 +5,7 @@
 //! that no file owns. Every connector is either as it was or as it was declared, whenever this is cut off: declaring
 //! the same again finishes the rest.
 
-use super::{apply::complete, secrets, view::likely_kind};
+use super::{Refused, apply::complete, secrets, view::likely_kind};
 use crate::{
     plugins::keys,
     worker::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Worker, check},
@@ -115,8 +115,18 @@ impl Worker {
     pub async fn declare(&self, declared: Declaration) -> Result<Vec<Change>, ApplyError> {
         let changes = self.plan(&declared)?;
         let of = |action: Action| changes.iter().filter(move |change| change.action == action);
+        // All are told to end before the first is waited for: one that hangs takes its deadline, and several take no more.
+        let mut ending = Vec::new();
         for change in of(Action::Delete) {
-            self.delete(&change.connector).await?;
+            match self.removing(&change.connector).await {
+                Ok(one) => ending.push(one),
+                Err(Refused::Failed(error)) => return Err(error.into()),
+                // Somebody else has deleted it.
+                Err(_gone) => {}
+            }
+        }
+        for (connector, revision) in ending {
+            self.shared.settled(&connector, revision).await?;
         }
         // What is as declared goes on undisturbed.
         let unchanged: BTreeSet<&str> = of(Action::Unchanged)

@@ -14,11 +14,15 @@ use crate::{
     plugins::keys,
     worker::{Author, ConnectorKind, ConnectorSpec, Origin},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tapline_sdk::Issue;
 
 /// Far above any pipeline that a person writes; bounds what a wrong path costs.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// More than anybody keeps in one file: every sink may read from every source, which makes the work of a file their
+/// product.
+const PARTS_MAX: usize = 1_024;
 
 /// A pipeline file, compiled.
 #[derive(Debug, Clone)]
@@ -220,7 +224,14 @@ impl Compiler<'_> {
     fn connectors(&mut self, parts: &[Part<'_>]) -> Vec<Compiled> {
         let mut compiled: Vec<Compiled> = Vec::new();
         let mut feeds: Vec<Feed> = Vec::new();
-        for part in parts {
+        for (number, part) in parts.iter().enumerate() {
+            if number >= PARTS_MAX {
+                let message = format!("more than {PARTS_MAX} sources and sinks");
+                let problem = Diagnostic::new("TL0108", part.place, message);
+                let help = "split the file into several pipelines";
+                self.problems.push(problem.at(&part.path).help(help));
+                break;
+            }
             let compiled_part = part.compile(self.catalogue, &feeds, &mut self.problems);
             let Some(mut connector) = compiled_part else {
                 // A source that cannot be compiled is reported once, not again by every sink that reads from it.
@@ -250,14 +261,12 @@ impl Compiler<'_> {
             },
             Err(issues) => part::objections(part, issues, "TL0111"),
         };
-        let known: Vec<String> = self
-            .problems
-            .iter()
-            .map(|known| known.path.clone())
+        let known = self.problems.iter().map(|known| known.path.as_str());
+        let known: HashSet<&str> = known.collect();
+        let new = found.into_iter();
+        let new: Vec<Diagnostic> = new
+            .filter(|problem| !known.contains(problem.path.as_str()))
             .collect();
-        let new = found
-            .into_iter()
-            .filter(|problem| !known.contains(&problem.path));
         self.problems.extend(new);
     }
 }

@@ -54,7 +54,8 @@ impl Plugins {
             let names: Vec<String> = given.iter().map(named).collect();
             let names = names.join(", ");
             let problem = format!("Connector config {{{names}}} contains no connector type");
-            return Err(Error::config(problem));
+            let remedy = "add connector.class; GET /connector-plugins lists what it may name";
+            return Err(Error::config(problem).remedy(remedy));
         };
         let found = self.lookup(class).or_else(|| self.shared(class, given));
         let found = found.ok_or_else(|| self.no_such(class))?;
@@ -106,6 +107,9 @@ impl Plugins {
              available connectors are: {}",
             known.join(", ")
         ))
+        .remedy(
+            "let connector.class name one of them, or an alias that GET /connector-plugins lists",
+        )
     }
 }
 

@@ -95,11 +95,13 @@ fn imported_id(
     let other = catalogue.document(id).filter(|known| ***known != *document);
     let taken = catalogue.version(subject, version, Which::All);
     if other.is_some() || id < 1 {
-        let reason = format!("the id {id} belongs to another schema, or is none");
+        let reason = format!("the id {id} belongs to another schema, or is none (give another id)");
         return Err(Refusal::NotPermitted(reason));
     }
     if taken.is_some_and(|taken| taken.id != id) {
-        let reason = format!("version {version} of subject '{subject}' is another schema");
+        let reason = format!(
+            "version {version} of subject '{subject}' is another schema (give another version)"
+        );
         return Err(Refusal::NotPermitted(reason));
     }
     Ok(id)
@@ -113,7 +115,7 @@ fn check_mode(catalogue: &Catalogue, subject: &str, with_id: bool) -> Result<(),
         (Mode::Import, false) => "is in import mode, so a schema must bring its id",
     };
     Err(Refusal::NotPermitted(format!(
-        "Subject {subject} {problem}"
+        "Subject {subject} {problem} (PUT /mode/{subject} sets another mode)"
     )))
 }
 
@@ -121,7 +123,9 @@ fn check_writable(catalogue: &Catalogue, subject: Option<&str>) -> Result<(), Re
     match catalogue.mode(subject).is_read_only() {
         true => {
             let name = subject.unwrap_or("of all kinds");
-            let reason = format!("Subject {name} is in read-only mode");
+            let reason = format!(
+                "Subject {name} is in read-only mode (PUT /mode sets another, of one subject or of all)"
+            );
             Err(Refusal::NotPermitted(reason))
         }
         false => Ok(()),
@@ -289,7 +293,7 @@ fn clear_for_import(draft: &mut Draft, subject: Option<&str>) -> Result<(), Refu
     for name in &all {
         if draft.catalogue.versions(name, Which::Live).next().is_some() {
             let reason = format!(
-                "cannot import while subject '{name}' has versions in use; force=true overrides"
+                "cannot import while subject '{name}' has versions in use (remove them, or use force=true)"
             );
             return Err(Refusal::NotPermitted(reason));
         }

@@ -77,60 +77,78 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SubjectNotFound(subject) => write!(f, "Subject '{subject}' not found."),
-            Self::VersionNotFound(version) => write!(f, "Version {version} not found."),
-            Self::SchemaNotFound(None) => f.write_str("Schema not found"),
-            Self::SchemaNotFound(Some(id)) => write!(f, "Schema {id} not found"),
+            Self::SubjectNotFound(subject) => write!(
+                f,
+                "Subject '{subject}' not found. (GET /subjects lists those that there are)"
+            ),
+            Self::VersionNotFound(version) => write!(
+                f,
+                "Version {version} not found. (GET /subjects/SUBJECT/versions lists those that there are)"
+            ),
+            Self::SchemaNotFound(None) => {
+                f.write_str("Schema not found (GET /schemas lists those that there are)")
+            }
+            Self::SchemaNotFound(Some(id)) => write!(
+                f,
+                "Schema {id} not found (GET /schemas lists those that there are)"
+            ),
             Self::SubjectDeleted(subject) => write!(
                 f,
-                "Subject '{subject}' is deleted already; permanent=true deletes it for good"
+                "Subject '{subject}' is deleted already (use permanent=true to delete it for good)"
             ),
             Self::SubjectNotDeleted(subject) => write!(
                 f,
-                "Subject '{subject}' has versions in use; delete it without permanent=true first"
+                "Subject '{subject}' has versions in use (remove them without permanent=true first)"
             ),
             Self::VersionDeleted(subject, version) => write!(
                 f,
-                "Subject '{subject}' Version {version} is deleted already; permanent=true deletes it for good"
+                "Subject '{subject}' Version {version} is deleted already (use permanent=true to delete it for good)"
             ),
             Self::VersionNotDeleted(subject, version) => write!(
                 f,
-                "Subject '{subject}' Version {version} is in use; delete it without permanent=true first"
+                "Subject '{subject}' Version {version} is in use (remove it without permanent=true first)"
             ),
             Self::NoCompatibility(subject) => write!(
                 f,
-                "Subject '{subject}' does not have subject-level compatibility configured"
+                "Subject '{subject}' does not have subject-level compatibility configured \
+                 (defaultToGlobal=true shows what holds; PUT sets it)"
             ),
             Self::NoMode(subject) => write!(
                 f,
-                "Subject '{subject}' does not have subject-level mode configured"
+                "Subject '{subject}' does not have subject-level mode configured \
+                 (defaultToGlobal=true shows what holds; PUT sets it)"
             ),
             Self::Incompatible(subject, reasons) => write!(
                 f,
                 "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \
-                 details: [{}]",
+                 details: [{}] (change the schema, or PUT another level to /config/{subject})",
                 reasons.join(", ")
             ),
-            Self::InvalidSchema(reason) => write!(f, "Invalid schema: {reason}"),
+            Self::InvalidSchema(reason) => {
+                write!(f, "Invalid schema: {reason} (correct the schema there)")
+            }
             Self::InvalidVersion(version) => write!(
                 f,
-                "'{version}' is no version: give a number from 1 to 2147483647, or latest"
+                "'{version}' is no version (give a number from 1 to 2147483647, or latest)"
             ),
             Self::InvalidCompatibility(level) => write!(
                 f,
-                "'{level}' is no compatibility level: NONE, BACKWARD, FORWARD and FULL are, the last three also \
-                 with _TRANSITIVE"
+                "'{level}' is no compatibility level (use NONE, BACKWARD, FORWARD or FULL, the last three also with \
+                 _TRANSITIVE)"
             ),
             Self::InvalidMode(mode) => write!(
                 f,
-                "'{mode}' is no mode: READWRITE, READONLY, READONLY_OVERRIDE and IMPORT are"
+                "'{mode}' is no mode (use READWRITE, READONLY, READONLY_OVERRIDE or IMPORT)"
             ),
-            Self::NotPermitted(reason) | Self::Unsupported(reason) => f.write_str(reason),
+            Self::NotPermitted(reason) => f.write_str(reason),
+            Self::Unsupported(reason) => write!(f, "{reason} (leave it out)"),
             Self::Referenced(subject, version, user) => write!(
                 f,
-                "version {version} of subject '{subject}' is referred to by {user}; delete that first"
+                "version {version} of subject '{subject}' is referred to by {user} (remove that first)"
             ),
-            Self::InvalidSubject(reason) => write!(f, "Invalid subject: {reason}"),
+            Self::InvalidSubject(reason) => {
+                write!(f, "Invalid subject: {reason} (choose another subject)")
+            }
             Self::Store(error) => {
                 f.write_str(&error.chain())?;
                 match &error.remedy {

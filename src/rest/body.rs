@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// Far more than any connector has, so that a body of a million empty keys costs nobody anything.
 const KEYS_MAX: usize = 4_096;
 
+/// What to do about a body that cannot be read; the message has line and column.
+pub(super) const NOT_JSON: &str = "send JSON, as UTF-8, that is whole and correct at that place";
+
 /// A map of settings; `None` where JSON has null.
 pub(super) type Settings = BTreeMap<String, Option<String>>;
 
@@ -24,12 +27,11 @@ pub(super) struct Create {
 /// A body that is a JSON object.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if body.is_empty() {
-        return Err(Failure::bad_request(
-            "the request has no body: send a JSON object",
-        ));
+        let failure = Failure::bad_request("the request has no body");
+        return Err(failure.remedy("send a JSON object"));
     }
-    let body =
-        serde_json::from_slice(body).map_err(|error| misshapen("the body is not JSON", &error))?;
+    let body = serde_json::from_slice(body)
+        .map_err(|error| misshapen("the body is not JSON", &error).remedy(NOT_JSON))?;
     match body {
         Value::Object(fields) => Ok(fields),
         other => Err(mismatch("an object", &other, "the body")),
@@ -56,7 +58,8 @@ pub(super) fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), Fa
         Some(unknown) => Err(Failure::bad_request(format!(
             "Unrecognized field \"{unknown}\", not marked as ignorable (known properties: \"{}\")",
             known.join("\", \"")
-        ))),
+        ))
+        .remedy("remove it")),
     }
 }
 
@@ -64,7 +67,7 @@ pub(super) fn only(fields: &Map<String, Value>, known: &[&str]) -> Result<(), Fa
 pub(super) fn settings(fields: Map<String, Value>) -> Result<Settings, Failure> {
     if fields.len() > KEYS_MAX {
         let message = format!("a connector has at most {KEYS_MAX} settings");
-        return Err(Failure::bad_request(message));
+        return Err(Failure::bad_request(message).remedy("send fewer"));
     }
     let text = |(key, value): (String, Value)| {
         let value = scalar(&value, &key)?;
@@ -82,8 +85,8 @@ pub(super) fn create(body: &[u8]) -> Result<Create, Failure> {
     let config = match fields.remove("config") {
         Some(Value::Object(config)) => settings(config)?,
         None | Some(Value::Null) => {
-            let message = "the request has no config: send {\"name\": …, \"config\": {…}}";
-            return Err(Failure::bad_request(message));
+            let failure = Failure::bad_request("the request has no config");
+            return Err(failure.remedy("send {\"name\": …, \"config\": {…}}"));
         }
         Some(other) => return Err(mismatch("an object", &other, "config")),
     };
@@ -110,7 +113,8 @@ fn initial_state(state: &str) -> Result<TargetState, Failure> {
         "STOPPED" => Ok(TargetState::Stopped),
         _ => Err(Failure::bad_request(format!(
             "Cannot construct instance of InitialState: \"{state}\" is none of RUNNING, PAUSED, STOPPED"
-        ))),
+        ))
+        .remedy("let initial_state be one of them, or leave it out")),
     }
 }
 
@@ -138,4 +142,5 @@ fn mismatch(wanted: &str, found: &Value, place: &str) -> Failure {
     Failure::bad_request(format!(
         "Cannot deserialize value of {place}: {found} is not {wanted}"
     ))
+    .remedy(format!("let {place} be {wanted}"))
 }

@@ -23,6 +23,12 @@ use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, fmt::Write};
 use tapline_sdk::Issue;
 
+/// What to do about a connector that is not there.
+pub(super) const LIST: &str = "GET /connectors lists those that there are";
+
+/// What to do about settings that do not hold.
+const FORM: &str = "correct the keys that are named; the endpoint shows for each what it takes";
+
 /// `GET /connectors/{name}`, fields in Kafka Connect's order.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
@@ -155,10 +161,9 @@ pub(super) async fn status(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<ConnectorState>, Failure> {
-    let status = app
-        .worker
-        .status_of(&name)
-        .ok_or_else(|| Failure::not_found(format!("No status found for connector {name}")))?;
+    let status = app.worker.status_of(&name).ok_or_else(|| {
+        Failure::not_found(format!("No status found for connector {name}")).remedy(LIST)
+    })?;
     Ok(Json(states::shown(&app.worker, &status, &app.worker_id())))
 }
 
@@ -168,7 +173,7 @@ pub(super) fn require(app: &App, name: &str) -> Result<ConnectorStatus, Failure>
 }
 
 pub(super) fn unknown(name: &str) -> Failure {
-    Failure::not_found(format!("Connector {name} not found"))
+    Failure::not_found(format!("Connector {name} not found")).remedy(LIST)
 }
 
 /// Why a change was not made, in Connect's words.
@@ -178,22 +183,29 @@ pub(super) fn failure(refused: Refused, name: &str) -> Failure {
         Refused::Exists => Failure::new(
             StatusCode::CONFLICT,
             format!("Connector {name} already exists"),
-        ),
+        )
+        .remedy(format!(
+            "choose another name, or change it with PUT /connectors/{}/config",
+            segment(name)
+        )),
         Refused::UnknownClass(class, known) => Failure::bad_request(format!(
             "Failed to find any class that implements Connector and which name matches {class}, available connectors \
              are: {}",
             known.join(", ")
-        )),
-        Refused::Invalid(issues) => Failure::bad_request(invalid(&issues)),
-        Refused::NotValid(text) => Failure::bad_request(text),
+        ))
+        .remedy("let connector.class name one of them, or an alias that GET /connector-plugins lists"),
+        Refused::Invalid(issues) => Failure::bad_request(invalid(&issues)).remedy(FORM),
+        Refused::NotValid(text) => Failure::bad_request(text).remedy(FORM),
         Refused::NotStopped => Failure::bad_request(format!(
             "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
              specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
-        )),
+        ))
+        .remedy("stop it first, and resume it afterwards"),
         Refused::NotStarted => Failure::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("Failed to start connector: {name}"),
-        ),
+        )
+        .remedy("its status says why"),
         Refused::Failed(error) => error.into(),
     }
 }
@@ -236,7 +248,7 @@ fn config(
     if (null || !settings.contains_key(keys::CLASS.name()))
         && let Some(refusal) = plugins::validated(app, &settings)?.infos.refusal()
     {
-        return Err(Failure::bad_request(refusal));
+        return Err(Failure::bad_request(refusal).remedy(FORM));
     }
     let given = settings.into_iter();
     Ok(given
@@ -248,6 +260,7 @@ fn renamed(given: &str, name: &str) -> Failure {
     Failure::bad_request(format!(
         "Connector name configuration ({given}) doesn't match connector name in the URL ({name})"
     ))
+    .remedy("let both be the same, or leave name out: a connector is not renamed")
 }
 
 fn created(app: &App, name: &str, info: ConnectorInfo) -> Response {

@@ -2,18 +2,22 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use std::any::Any;
+use std::{any::Any, borrow::Cow};
 use tapline_sdk::{Error, ErrorKind};
+
+/// More of a word that a caller made up tells nobody anything.
+const SHOWN_CHARS_MAX: usize = 200;
 
 /// A request that is not answered with what was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) message: String,
+    remedy: Cow<'static, str>,
 }
 
 impl Failure {
@@ -21,7 +25,15 @@ impl Failure {
         Self {
             status,
             message: message.into(),
+            remedy: Cow::Borrowed(""),
         }
+    }
+
+    /// Adds what to do about it. It follows the message in brackets, so that what clients know of the original's words
+    /// stays at the beginning.
+    pub(super) fn remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = remedy.into();
+        self
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -32,11 +44,22 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    pub(super) fn not_allowed() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "HTTP 405 Method Not Allowed",
-        )
+    /// There is nothing at this path.
+    pub(super) fn no_resource(path: &str) -> Self {
+        let remedy = format!(
+            "nothing is at {}; use a path that begins with /connectors, /connector-plugins, /admin/loggers, /health, \
+             /metrics or /tapline/v1",
+            cut(path)
+        );
+        Self::not_found("HTTP 404 Not Found").remedy(remedy)
+    }
+
+    /// There is something at this path that this method is not for.
+    pub(super) fn not_allowed(method: &Method, path: &str) -> Self {
+        let message = "HTTP 405 Method Not Allowed";
+        let (method, path) = (cut(method.as_str()), cut(path));
+        let remedy = format!("{path} does not take {method}; the header Allow names what it takes");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, message).remedy(remedy)
     }
 }
 
@@ -54,18 +77,27 @@ impl From<Error> for Failure {
             .code
             .map(|code| format!(" [{code}]"))
             .unwrap_or_default();
-        let remedy = error.remedy.as_ref();
-        let remedy = remedy
-            .map(|remedy| format!(" ({remedy})"))
-            .unwrap_or_default();
-        Self::new(status, format!("{}{code}{remedy}", error.chain()))
+        let failure = Self::new(status, format!("{}{code}", error.chain()));
+        failure.remedy(error.remedy.unwrap_or_default())
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = json!({"error_code": self.status.as_u16(), "message": self.message});
+        let message = match &*self.remedy {
+            "" => self.message,
+            remedy => format!("{} ({remedy})", self.message),
+        };
+        let body = json!({"error_code": self.status.as_u16(), "message": message});
         (self.status, Json(body)).into_response()
+    }
+}
+
+/// A caller's word, cut to what can be read.
+pub(super) fn cut(word: &str) -> String {
+    match word.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", word.split_at(at).0),
+        None => word.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::{
     auth::{Auth, Verdict},
-    failure::Failure,
+    failure::{Failure, cut},
 };
 use axum::{
     extract::{Request, State},
@@ -17,6 +17,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 /// As in Kafka Connect: a request that takes longer is given up.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 
+/// What the framework says of a request it refuses is a sentence.
+const FRAMEWORK_TEXT_BYTES_MAX: usize = 4_096;
+
 /// Refuses writes of anything but JSON. Pause, stop and their like have no body and need no type.
 pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     let reads = matches!(
@@ -26,11 +29,10 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     if reads || is_json(request.headers()) || has_no_body(request.headers()) {
         return next.run(request).await;
     }
-    Failure::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "HTTP 415 Unsupported Media Type",
-    )
-    .into_response()
+    let message = "HTTP 415 Unsupported Media Type";
+    Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        .remedy("send the body as JSON, with the header Content-Type: application/json")
+        .into_response()
 }
 
 /// Lets in whom [`Auth`] knows; answers others as Kafka Connect's basic authentication does. What was shown is taken off
@@ -47,7 +49,9 @@ pub(super) async fn users_only(
             let text = "User cannot access the resource.";
             (StatusCode::UNAUTHORIZED, challenge, text).into_response()
         }
-        Verdict::Later => Failure::new(StatusCode::SERVICE_UNAVAILABLE, LATER).into_response(),
+        Verdict::Later => Failure::new(StatusCode::SERVICE_UNAVAILABLE, LATER)
+            .remedy("send it again in a moment")
+            .into_response(),
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) async fn shown(auth: &Arc<Auth>, request: &mut Request) -> Verdict {
 pub(super) const CHALLENGE: &str = "Basic realm=\"tapline\", charset=\"UTF-8\"";
 
 /// To who comes while too many passwords are being verified.
-pub(super) const LATER: &str = "too many logins at the same time: try again later";
+pub(super) const LATER: &str = "too many logins at the same time";
 
 /// Refuses to answer who takes no JSON, as Kafka Connect does. What is no resource of Connect's may answer otherwise.
 pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
@@ -71,7 +75,9 @@ pub(super) async fn answers_are_json(request: Request, next: Next) -> Response {
     if ours || accepts_json(request.headers()) {
         return next.run(request).await;
     }
-    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable").into_response()
+    Failure::new(StatusCode::NOT_ACCEPTABLE, "HTTP 406 Not Acceptable")
+        .remedy("answers are JSON: let the header Accept name application/json, or leave it out")
+        .into_response()
 }
 
 /// Refuses names that are not of this machine, if the server listens on loopback; elsewhere, pages of other servers.
@@ -81,40 +87,61 @@ pub(super) async fn names_are_local(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    let (fine, refusal) = match local {
+    let (fine, refusal, remedy) = match local {
         true => (
             is_local(headers, header::HOST) && origin_is_local(headers),
-            "this worker listens on loopback and answers to local names only, such as 127.0.0.1 or localhost",
+            "this worker listens on loopback and answers to local names only",
+            "let the headers Host and Origin, where they are sent, name 127.0.0.1, [::1] or localhost",
         ),
         false => (
             origin_is_host(headers),
             "this worker answers to no page but its own: Origin and Host differ",
+            "send the request from no other page, or without the header Origin",
         ),
     };
     if fine {
         return next.run(request).await;
     }
-    Failure::new(StatusCode::FORBIDDEN, refusal).into_response()
+    Failure::new(StatusCode::FORBIDDEN, refusal)
+        .remedy(remedy)
+        .into_response()
 }
 
 /// Gives a request up that takes too long. What it began may still happen: every change of ours is safe to repeat.
 pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.").into_response()
-        }
+        Err(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.")
+            .remedy("see GET /tapline/v1/status what is held up; the request can be sent again")
+            .into_response(),
     }
 }
 
 /// Gives errors of the framework itself (a body too large, a path that is not UTF-8) the form of all others.
 pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
         return response;
     }
-    Failure::new(status, format!("HTTP {status}")).into_response()
+    let text = axum::body::to_bytes(response.into_body(), FRAMEWORK_TEXT_BYTES_MAX).await;
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let (what, remedy) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "the body is too large".to_owned(),
+            "send less at once, or raise http.body.max.bytes in the worker's settings",
+        ),
+        _ if text.is_empty() => (format!("{path} failed"), "the worker's log says more"),
+        _ => (
+            format!("{}: {}", cut(&path), cut(&text)),
+            "correct what is named there and send the request again",
+        ),
+    };
+    Failure::new(status, format!("HTTP {status}: {what}"))
+        .remedy(remedy)
+        .into_response()
 }
 
 fn has_no_body(headers: &HeaderMap) -> bool {

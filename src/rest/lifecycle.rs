@@ -2,8 +2,8 @@
 
 use super::{
     App,
-    connectors::{TaskId, failure, parameters, unknown},
-    failure::Failure,
+    connectors::{LIST, TaskId, failure, parameters, unknown},
+    failure::{Failure, cut},
     states::{self, TaskState},
 };
 use crate::{herder::Refused, state::TargetState};
@@ -16,6 +16,9 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// What to do about a task that is not there.
+const TASKS: &str = "GET /connectors/{connector}/tasks lists those that there are";
 
 /// An entry of `GET /connectors/{name}/tasks`.
 #[derive(Debug, Serialize)]
@@ -51,7 +54,7 @@ pub(super) async fn stop(
 async fn target(app: &App, name: &str, target: TargetState) -> Result<(), Failure> {
     let outcome = app.worker.set_target(name, target).await;
     outcome.map_err(|refused| match refused {
-        Refused::Unknown => Failure::not_found(format!("Unknown connector {name}")),
+        Refused::Unknown => Failure::not_found(format!("Unknown connector {name}")).remedy(LIST),
         refused => failure(refused, name),
     })
 }
@@ -83,7 +86,7 @@ pub(super) async fn restart(
 
 fn restart_failure(refused: Refused, name: &str) -> Failure {
     match refused {
-        Refused::Unknown => Failure::not_found(format!("Unknown connector: {name}")),
+        Refused::Unknown => Failure::not_found(format!("Unknown connector: {name}")).remedy(LIST),
         refused => failure(refused, name),
     }
 }
@@ -115,10 +118,9 @@ pub(super) async fn task_status(
     let shown = status.map(|status| states::shown(&app.worker, &status, &app.worker_id()));
     let tasks = shown.into_iter().flat_map(|shown| shown.tasks);
     let mut found = tasks.filter(|one| i64::from(one.id) == i64::from(task));
-    found
-        .next()
-        .map(Json)
-        .ok_or_else(|| Failure::not_found(format!("No status found for task {name}-{task}")))
+    found.next().map(Json).ok_or_else(|| {
+        Failure::not_found(format!("No status found for task {name}-{task}")).remedy(TASKS)
+    })
 }
 
 pub(super) async fn task_restart(
@@ -136,15 +138,17 @@ pub(super) async fn task_restart(
     };
     match restarted {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
-        Ok(false) => Err(Failure::not_found(format!("Unknown task: {name}-{task}"))),
+        Ok(false) => Err(Failure::not_found(format!("Unknown task: {name}-{task}")).remedy(TASKS)),
         Err(refused) => Err(restart_failure(refused, &name)),
     }
 }
 
 /// A task's number is Java's int; what is none is no path there.
 fn number(text: &str) -> Result<i32, Failure> {
-    text.parse()
-        .map_err(|_| Failure::not_found("HTTP 404 Not Found"))
+    text.parse().map_err(|_| {
+        let remedy = format!("{} is no number of a task: {TASKS}", cut(text));
+        Failure::not_found("HTTP 404 Not Found").remedy(remedy)
+    })
 }
 
 pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> Json<Value> {

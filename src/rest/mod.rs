@@ -35,6 +35,7 @@ use auth::Auth;
 use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
+    http::{Method, Uri},
     middleware,
     routing::{MethodRouter, get, patch, post, put},
 };
@@ -188,7 +189,13 @@ fn router(app: App, door: &Door) -> Router {
         ("/tapline/v1/connectors/{name}/offsets", patch(offsets::set)),
         ("/tapline/v1/status", get(health::connectors)),
         ("/tapline/v1/pipelines", pipelines()),
-        ("/tapline/v1/topics", get(topics::list)),
+        ("/tapline/v1/topics", get(topics::list).post(topics::create)),
+        (
+            "/tapline/v1/topics/{topic}",
+            get(topics::show)
+                .patch(topics::alter)
+                .delete(topics::delete),
+        ),
         ("/tapline/v1/topics/{topic}/records", get(records::read)),
         (
             "/tapline/v1/connectors/{name}/resnapshot",
@@ -218,8 +225,10 @@ fn guarded<S: Clone + Send + Sync + 'static>(
     door: &Door,
 ) -> Router<S> {
     let router = router
-        .fallback(async || Failure::not_found("HTTP 404 Not Found"))
-        .method_not_allowed_fallback(async || Failure::not_allowed())
+        .fallback(async |uri: Uri| Failure::no_resource(uri.path()))
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            Failure::not_allowed(&method, uri.path())
+        })
         .layer(DefaultBodyLimit::max(door.limits.body_bytes))
         .layer(middleware::from_fn(guard::writes_are_json))
         .layer(middleware::from_fn(guard::answers_are_json))

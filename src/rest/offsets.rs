@@ -17,6 +17,9 @@ use tapline_sdk::{Position, Scalar};
 /// A connector reads some thousand partitions at most, and each entry costs a lookup.
 const ENTRIES_MAX: usize = 10_000;
 
+/// What to do about offsets of the wrong form.
+const ENTRIES: &str = "send {\"offsets\": [{\"partition\": {…}, \"offset\": {…} or null}]} with entries as GET shows them";
+
 /// `GET /connectors/{name}/offsets`, fields in Kafka Connect's order.
 #[derive(Debug, Serialize)]
 pub(super) struct Offsets {
@@ -84,19 +87,20 @@ fn listed(app: &App, name: &str, body: &[u8]) -> Result<Vec<OffsetEntry>, Failur
         Some(Value::Array(listed)) if !listed.is_empty() => listed,
         None | Some(Value::Null | Value::Array(_)) => {
             let message = "Partitions / offsets need to be provided for an alter offsets request";
-            return Err(Failure::bad_request(message));
+            return Err(Failure::bad_request(message).remedy(ENTRIES));
         }
         Some(_) => {
             let message = "Cannot deserialize value of offsets: it is not a list";
-            return Err(Failure::bad_request(message));
+            return Err(Failure::bad_request(message).remedy(ENTRIES));
         }
     };
     if listed.len() > ENTRIES_MAX {
         let message = format!("at most {ENTRIES_MAX} offsets are changed at once");
-        return Err(Failure::bad_request(message));
+        return Err(Failure::bad_request(message).remedy("send several requests"));
     }
     let connector = connectors::require(app, name)?;
-    entries_from_json(listed, connector.kind).map_err(Failure::bad_request)
+    entries_from_json(listed, connector.kind)
+        .map_err(|problem| Failure::bad_request(problem).remedy(ENTRIES))
 }
 
 /// Connect's two ways of saying that it is done: the connector has seen to its own system, or has none of it.

@@ -24,6 +24,10 @@ use std::{
 };
 use tokio::sync::Mutex;
 
+/// What to do about a body of the wrong form.
+const DECLARATION: &str = "send {\"pipelines\": [{\"name\": …, \"connectors\": [{\"name\": …, \"type\": \"source\" or \
+                           \"sink\", \"config\": {…}}]}]}, as `tapline apply` does";
+
 /// Held while a declaration is carried out.
 pub(super) type Turn = Arc<Mutex<()>>;
 
@@ -71,8 +75,9 @@ pub(super) async fn declare(
     Extension(turn): Extension<Turn>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| body::misshapen("body is no declaration", &error))?;
+    let body: Body = serde_json::from_slice(&body).map_err(|error| {
+        body::misshapen("the body is no declaration", &error).remedy(DECLARATION)
+    })?;
     let dry_run = body.dry_run;
     let declared = declaration(body)?;
     let worker = app.worker.clone();
@@ -92,7 +97,7 @@ pub(super) async fn declare(
         Err(error) => {
             tracing::error!(error = %error, "a declaration ended early");
             let message = "the worker failed to carry the declaration out; its log says more";
-            Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+            Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message).remedy("report it"))
         }
     }
 }
@@ -110,11 +115,12 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
             if !part.is_some_and(|part| part.len() > 1 && part.starts_with('.')) {
                 let (name, connector) = (&pipeline.name, &connector.name);
                 let message = format!("connector {connector} is not called {name}.<part>");
-                return Err(Failure::bad_request(message));
+                return Err(Failure::bad_request(message)
+                    .remedy("begin its name with the pipeline's and a dot"));
             }
             if !names.insert(connector.name.clone()) {
                 let message = format!("connector {} is given twice", connector.name);
-                return Err(Failure::bad_request(message));
+                return Err(Failure::bad_request(message).remedy("remove one of them"));
             }
             declared
                 .connectors
@@ -122,12 +128,14 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
         }
         if pipeline.name.is_empty() || !declared.pipelines.insert(pipeline.name.clone()) {
             let message = format!("pipeline name `{}` is empty or given twice", pipeline.name);
-            return Err(Failure::bad_request(message));
+            return Err(
+                Failure::bad_request(message).remedy("give each pipeline a name of its own")
+            );
         }
     }
     if declared.connectors.len() > CONNECTORS_MAX {
         let message = format!("more than {CONNECTORS_MAX} connectors are declared");
-        return Err(Failure::bad_request(message));
+        return Err(Failure::bad_request(message).remedy("declare them in several requests"));
     }
     Ok(declared)
 }
@@ -145,7 +153,7 @@ fn spec(
     } = connector;
     let Some(class) = settings.remove(keys::CLASS.name()) else {
         let message = format!("connector {name} has no connector.class");
-        return Err(Failure::bad_request(message));
+        return Err(Failure::bad_request(message).remedy("add it to the connector's config"));
     };
     settings.insert(keys::PIPELINE.name().to_owned(), pipeline.to_owned());
     Ok(ConnectorSpec {
@@ -185,7 +193,7 @@ fn refused(refusals: &[Refusal]) -> Response {
     let status = StatusCode::BAD_REQUEST;
     let body = json!({
         "error_code": status.as_u16(),
-        "message": lines.join("; "),
+        "message": format!("{} (correct the keys that are named; nothing was changed)", lines.join("; ")),
         "refusals": each,
     });
     (status, Json(body)).into_response()

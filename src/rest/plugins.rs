@@ -44,16 +44,18 @@ async fn definitions(
     Query(query): Parameters,
 ) -> Result<Json<Vec<ConfigKeyInfo>>, Failure> {
     let plugins = &app.worker.settings().plugins;
-    let found = plugins
-        .definitions(&plugin)
-        .ok_or_else(|| Failure::not_found(format!("Unknown plugin {plugin}.")))?;
+    let found = plugins.definitions(&plugin).ok_or_else(|| {
+        Failure::not_found(format!("Unknown plugin {plugin}."))
+            .remedy("GET /connector-plugins?connectorsOnly=false lists those that there are")
+    })?;
     if let Some(version) = parameter(&query, "version") {
         let known = plugins.version(&plugin).unwrap_or_default();
         if version != known {
             return Err(Failure::bad_request(format!(
                 "Plugin {plugin} not found that matches the version range [{version},{version}], \
                  available versions: [{known}]"
-            )));
+            ))
+            .remedy("leave version out, or name that one"));
         }
     }
     Ok(Json(found))
@@ -71,7 +73,8 @@ async fn validate(
     {
         return Err(Failure::bad_request(format!(
             "Included connector type {class} does not match request type {plugin}"
-        )));
+        ))
+        .remedy("let connector.class and the address name the same class"));
     }
     let Validated {
         mut infos,

@@ -1,6 +1,9 @@
 //! `GET /tapline/v1/topics/{topic}/records`: records decoded to JSON, one a line.
 
-use super::{App, failure::Failure};
+use super::{
+    App,
+    failure::{Failure, cut},
+};
 use crate::worker::{Page, Read};
 use axum::{
     extract::{Path, Query, State},
@@ -28,6 +31,13 @@ const WAIT_MS_MAX: u64 = 30_000;
 /// Holds connectors' settings; what is sealed there stays sealed, and the rest is nobody's business either (I9).
 const TOPIC_HIDDEN: &str = "connect-configs";
 
+/// What to do about a topic or partition that is not there.
+const TOPICS: &str = "GET /tapline/v1/topics lists those that there are";
+
+/// What to do about a query of the wrong form.
+const QUERY: &str =
+    "use partition, offset, max and wait_ms, each once, each a whole number that is not negative";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -45,7 +55,9 @@ pub(super) async fn read(
     Path(topic): Path<String>,
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Failure> {
-    let Query(wanted) = wanted.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
+    let Query(wanted) = wanted.map_err(|rejection| {
+        Failure::bad_request(format!("the query: {}", cut(&rejection.body_text()))).remedy(QUERY)
+    })?;
     require(&app, &topic, wanted.partition)?;
     let read = Read {
         topic,
@@ -61,17 +73,19 @@ pub(super) async fn read(
 fn require(app: &App, topic: &str, partition: u32) -> Result<(), Failure> {
     if topic == TOPIC_HIDDEN {
         let message = format!("topic {topic} holds settings of connectors and is not shown");
-        return Err(Failure::new(StatusCode::FORBIDDEN, message));
+        let failure = Failure::new(StatusCode::FORBIDDEN, message);
+        return Err(failure.remedy("GET /connectors/{connector}/config shows them without secrets"));
     }
     let found = app.worker.broker().topic(topic);
-    let found = found.ok_or_else(|| Failure::not_found(format!("there is no topic {topic}")))?;
+    let found = found
+        .ok_or_else(|| Failure::not_found(format!("there is no topic {topic}")).remedy(TOPICS))?;
     let count = found.partitions.len();
     if usize::try_from(partition).is_ok_and(|partition| partition < count) {
         return Ok(());
     }
     let message =
         format!("topic {topic} has {count} partitions, there is no partition {partition}");
-    Err(Failure::not_found(message))
+    Err(Failure::not_found(message).remedy(TOPICS))
 }
 
 fn response(page: &Page) -> Response {

@@ -27,13 +27,15 @@ pub(super) async fn start(
     let connector = connectors::require(&app, &name)?;
     if connector.kind != ConnectorKind::Source {
         let message = format!("Connector {name} is a sink: only a source can read tables again");
-        return Err(Failure::bad_request(message));
+        return Err(Failure::bad_request(message).remedy("name the source that writes its topics"));
     }
     let wanted: Wanted = if body.is_empty() {
         Wanted::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| body::misshapen("body is not {\"tables\": […]}", &error))?
+        serde_json::from_slice(&body).map_err(|error| {
+            body::misshapen("the body cannot be read", &error)
+                .remedy("send {\"tables\": [\"schema.table\", …]}, or nothing for all of them")
+        })?
     };
     app.worker.resnapshot(&name, &wanted.tables).await?;
     let message = match wanted.tables.as_slice() {

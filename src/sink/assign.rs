@@ -51,6 +51,17 @@ impl Selection {
         }
     }
 
+    /// Whether a topic of this name is one of those.
+    pub(crate) fn names(&self, topic: &str, active: &Active) -> bool {
+        match self {
+            Self::Listed(names) => names.iter().any(|name| name == topic),
+            Self::Matching(regex) => regex.is_match(topic) && !is_internal(topic),
+            Self::Of(connectors) => connectors
+                .iter()
+                .any(|connector| active.of(connector).iter().any(|name| &**name == topic)),
+        }
+    }
+
     /// The partitions of this task, in a stable order. Whole topics go to one task: a barrier concerns all
     /// partitions of its topic at once.
     pub(super) fn assigned(
@@ -85,7 +96,7 @@ impl Selection {
 }
 
 /// The topics that hold our own state: an expression never means them.
-fn is_internal(topic: &str) -> bool {
+pub(crate) fn is_internal(topic: &str) -> bool {
     matches!(
         topic,
         "connect-configs"

@@ -17,7 +17,7 @@ mod deliver;
 mod group;
 mod reader;
 
-pub(crate) use assign::Selection;
+pub(crate) use assign::{Selection, is_internal};
 
 use crate::{
     broker::Broker,

@@ -168,7 +168,10 @@ impl Worker {
             return Err(
                 Error::config(format!("{connector} has not read a table {unknown}"))
                     .code("TL0514")
-                    .remedy(format!("it has read: {}", known.join(", "))),
+                    .remedy(match known.as_slice() {
+                        [] => "see its status: it has read none yet".to_owned(),
+                        known => format!("name one that it has read: {}", known.join(", ")),
+                    }),
             );
         }
         let wanted = known

@@ -6,7 +6,8 @@
 //! at: scene / title | place | what the original says | what we say
 //! ```
 //!
-//! `*` stands for any text in each of the four columns. A line that explains nothing any more is an error: a list of
+//! `*` stands for any text in each of the four columns, and `<original>` in the fourth for the original's text as it is
+//! there, without its closing quote. A line that explains nothing any more is an error: a list of
 //! excuses must not outlive what it excuses.
 
 use super::diff::Difference;
@@ -74,15 +75,16 @@ fn columns(line: &str) -> Option<[Regex; 4]> {
 pub fn without(allowed: &mut [Allowed], differences: Vec<Difference>) -> Vec<Difference> {
     let mut left = differences;
     left.retain(|one| {
+        let longer = longer(one);
         let sides = [&one.step, &one.place, &one.original, &one.ours];
+        let ours_longer = [&one.step, &one.place, &one.original, &longer];
         let mut meant = false;
         for place in allowed.iter_mut().flat_map(|entry| &mut entry.places) {
-            if place
-                .columns
-                .iter()
-                .zip(sides)
-                .all(|(column, side)| column.is_match(side))
-            {
+            let fits = |sides: [&String; 4]| {
+                let mut pairs = place.columns.iter().zip(sides);
+                pairs.all(|(column, side)| column.is_match(side))
+            };
+            if fits(sides) || fits(ours_longer) {
                 place.used = true;
                 meant = true;
             }
@@ -90,6 +92,15 @@ pub fn without(allowed: &mut [Allowed], differences: Vec<Difference>) -> Vec<Dif
         !meant
     });
     left
+}
+
+/// Our text with `<original>` for the original's text, if ours begins with that.
+fn longer(one: &Difference) -> String {
+    let begins = one.original.strip_suffix('"');
+    match begins.and_then(|begins| one.ours.strip_prefix(begins)) {
+        Some(rest) => format!("\"<original>{rest}"),
+        None => one.ours.clone(),
+    }
 }
 
 /// The lines that explained nothing, but for those about a scene that was not played.
@@ -123,4 +134,24 @@ fn a_pattern_takes_what_it_names_and_nothing_else() {
     assert_eq!(left, [difference("404")]);
     assert_eq!(unused(&list, &[]), ["clear: at: x / * | * | * | *"]);
     assert_eq!(unused(&list, &["x".to_owned()]), Vec::<String>::new());
+}
+
+#[test]
+fn a_text_may_begin_with_the_originals_and_go_on() {
+    let difference = |ours: &str| Difference {
+        step: "bad / one".to_owned(),
+        place: "/message".to_owned(),
+        original: "\"Not found\"".to_owned(),
+        ours: ours.to_owned(),
+    };
+    let mut list = vec![allowed(
+        "longer\nBecause.\nat: * | /message | * | \"<original> (*)\"",
+    )];
+    let good = difference("\"Not found (look elsewhere)\"");
+    let bad = [
+        difference("\"Gone (look elsewhere)\""),
+        difference("\"Not found\""),
+    ];
+    let left = without(&mut list, [vec![good], bad.to_vec()].concat());
+    assert_eq!(left, bad);
 }

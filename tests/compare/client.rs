@@ -94,7 +94,8 @@ fn written(to: SocketAddr, request: &Request) -> Vec<u8> {
     head.into_bytes()
 }
 
-fn read(bytes: &[u8]) -> Option<Reply> {
+/// An answer as it came, connection closed behind it; nothing if it is not HTTP.
+pub fn read(bytes: &[u8]) -> Option<Reply> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
     let body = bytes.get(end + 4..)?;

@@ -6,7 +6,7 @@
 
 mod allowed;
 mod answers;
-mod client;
+pub mod client;
 mod clients;
 mod diff;
 mod drive;

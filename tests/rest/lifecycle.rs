@@ -316,6 +316,32 @@ async fn a_connector_that_hangs_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_connectors_that_hang_take_a_declaration_no_longer_than_one() {
+    let script = Script::new("rest-prune");
+    script.deaf.store(true, Ordering::SeqCst);
+    let connect = Connect::start().await;
+    let names = ["p.a", "p.b", "p.c", "p.d"];
+    for name in names {
+        let settings = [("script", "rest-prune"), ("tapline.pipeline", "p")];
+        connect.create(name, "count", &settings, None).await;
+        connect.reaches(name, "RUNNING", &["RUNNING"]).await;
+    }
+    let body = json!({"pipelines": [{"name": "p", "connectors": []}], "prune": true});
+    let declared = connect.ask(Method::POST, "/tapline/v1/pipelines", Some(body));
+    // One after the other they would be dropped after 30 s each: the last would still be there when this gives up.
+    let gone = until("all are deleted", async || {
+        let (_, left) = connect.get("/connectors").await;
+        (left == json!([])).then_some(())
+    });
+    tokio::pin!(declared);
+    tokio::select! {
+        answer = &mut declared => panic!("it waits for tasks that do not end: {answer:?}"),
+        () = gone => {}
+    }
+    connect.worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn states_are_published_in_the_status_topic() {
     let script = Script::new("rest-published");
     let connect = Connect::start().await;

@@ -8,6 +8,7 @@ mod offsets;
 mod plugins;
 mod restart;
 mod service;
+mod topics;
 
 use crate::{
     runtime::{

@@ -215,8 +215,16 @@ impl Broker for Memory {
     fn alter<'a>(
         &'a self,
         topic: &'a str,
-        _changes: BTreeMap<String, Option<String>>,
+        changes: BTreeMap<String, Option<String>>,
     ) -> BoxFuture<'a, Result<TopicInfo>> {
+        if let Some(topic) = self.state.lock().topics.get_mut(topic) {
+            for (key, value) in changes {
+                match value {
+                    Some(value) => drop(topic.config.insert(key, value)),
+                    None => drop(topic.config.remove(&key)),
+                }
+            }
+        }
         let info = self
             .topic(topic)
             .ok_or_else(|| Error::config("unknown topic"));

@@ -88,9 +88,9 @@ pub(crate) fn untracked() -> Error {
 }
 
 fn malformed(problem: &str) -> Error {
-    Error::config(problem)
-        .code("TL0511")
-        .remedy("the form is {\"partition\": {\"filename\": \"…\"}, \"offset\": {\"position\": 0}}")
+    Error::config(problem).code("TL0511").remedy(
+        "use the form {\"partition\": {\"filename\": \"…\"}, \"offset\": {\"position\": 0}}",
+    )
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ const MASK: &str = "********";
 /// A longer line is cut around the problem, so that a minified file does not flood a terminal.
 const SNIPPET_CHARS_MAX: usize = 160;
 
+/// Nobody mends more before looking again; a file of a million mistakes must not become a report of a gigabyte.
+const PROBLEMS_MAX: usize = 100;
+
 /// One problem of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -77,6 +80,8 @@ pub struct Report {
     lines: Vec<String>,
     secrets: Vec<Place>,
     problems: Vec<Diagnostic>,
+    /// Problems that are not kept.
+    more: usize,
 }
 
 impl Report {
@@ -89,11 +94,14 @@ impl Report {
     ) -> Self {
         problems.sort_by_key(|problem| problem.place);
         problems.dedup();
+        let more = problems.len().saturating_sub(PROBLEMS_MAX);
+        problems.truncate(PROBLEMS_MAX);
         Self {
             file: file.to_owned(),
             lines: text.lines().map(str::to_owned).collect(),
             secrets,
             problems,
+            more,
         }
     }
 
@@ -103,7 +111,7 @@ impl Report {
         &self.file
     }
 
-    /// The problems, in the order of the file.
+    /// The problems, in the order of the file; the first hundred.
     #[must_use]
     pub fn problems(&self) -> &[Diagnostic] {
         &self.problems
@@ -152,11 +160,12 @@ impl Report {
     /// The line with secrets masked, and the marks that go below it.
     fn mask(&self, line: &str, place: Place) -> (String, String) {
         let (mut shown, mut marks) = (String::new(), String::new());
+        let secrets = self.secrets.iter();
+        let secrets: Vec<&Place> = secrets.filter(|secret| secret.line == place.line).collect();
         let secret_at = |column: usize| {
-            self.secrets.iter().find(|secret| {
-                secret.line == place.line
-                    && (secret.column..secret.column + secret.len).contains(&column)
-            })
+            secrets
+                .iter()
+                .find(|secret| (secret.column..secret.column + secret.len).contains(&column))
         };
         let marked = |column: usize| (place.column..place.column + place.len).contains(&column);
         let first = place.column.saturating_sub(SNIPPET_CHARS_MAX / 2).max(1);
@@ -194,7 +203,10 @@ impl fmt::Display for Report {
             }
             self.write_problem(f, problem)?;
         }
-        Ok(())
+        match self.more {
+            0 => Ok(()),
+            more => writeln!(f, "\n{more} more are shown once these are corrected"),
+        }
     }
 }
 

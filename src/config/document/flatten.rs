@@ -7,6 +7,10 @@ use super::{
     units::{self, Quantity},
     yaml::{Content, Entry, Node},
 };
+use std::collections::HashMap;
+
+/// Far more than any connector has: each costs a check of its own, and a slip of a program must not cost minutes.
+const KEYS_MAX: usize = 1_024;
 
 /// One key of a connector with its text, which may be a secret: hence no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,9 +36,17 @@ pub(crate) fn flatten(
     let mut flat = Flat {
         path,
         settings: Vec::new(),
+        lines: HashMap::new(),
         problems,
     };
     for entry in entries {
+        if flat.settings.len() >= KEYS_MAX {
+            let problem =
+                Diagnostic::new("TL0108", entry.place, format!("more than {KEYS_MAX} keys"));
+            let help = "remove those that the connector does not know";
+            flat.problems.push(problem.at(path).help(help));
+            break;
+        }
         if !reserved.contains(&entry.key.as_str()) {
             flat.add(entry.key.clone(), entry.place, &entry.value);
         }
@@ -45,6 +57,8 @@ pub(crate) fn flatten(
 struct Flat<'a> {
     path: &'a str,
     settings: Vec<Setting>,
+    /// The keys of `settings`, and where they stand.
+    lines: HashMap<String, usize>,
     problems: &'a mut Vec<Diagnostic>,
 }
 
@@ -62,7 +76,7 @@ impl Flat<'_> {
                 );
             }
             Content::Map(entries) => {
-                for entry in entries {
+                for entry in entries.iter().take(KEYS_MAX + 1) {
                     self.add(format!("{key}.{}", entry.key), entry.place, &entry.value);
                 }
                 return;
@@ -75,11 +89,12 @@ impl Flat<'_> {
             Content::Scalar(text) => self.plain_number(&key, text, value.place),
         };
         let Some(text) = text else { return };
-        if let Some(first) = self.settings.iter().find(|setting| setting.key == key) {
-            let problem = format!("is given twice, first on line {}", first.place.line);
+        if let Some(first) = self.lines.get(&key) {
+            let problem = format!("is given twice, first on line {first}");
             let help = "spell it either nested or with dots, once";
             return self.report("TL0104", place, &key, &problem, help);
         }
+        self.lines.insert(key.clone(), place.line);
         self.settings.push(Setting {
             key,
             text,

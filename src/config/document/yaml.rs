@@ -6,6 +6,7 @@
 
 use super::{Diagnostic, Place};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+use std::collections::HashMap;
 
 /// Pipelines nest four or five deep; the bound keeps recursion and flattened keys short.
 const DEPTH_MAX: usize = 16;
@@ -180,6 +181,7 @@ impl<'t> Reader<'t> {
 
     fn map(&mut self, depth: usize) -> Option<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut lines = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -198,13 +200,19 @@ impl<'t> Reader<'t> {
             let (event, span) = self.next()?;
             let value = self.node(event, &span, depth + 1)?;
             self.path.pop();
-            if let Some(entry) = self.entry(key, value, &entries) {
+            if let Some(entry) = self.entry(key, value, &mut lines) {
                 entries.push(entry);
             }
         }
     }
 
-    fn entry(&mut self, key: Node, value: Node, before: &[Entry]) -> Option<Entry> {
+    /// An entry whose key is new to its map; `lines` has the keys before it, and where they stand.
+    fn entry(
+        &mut self,
+        key: Node,
+        value: Node,
+        lines: &mut HashMap<String, usize>,
+    ) -> Option<Entry> {
         let place = key.place;
         let key = match key.content {
             Content::Scalar(key) if !key.trim().is_empty() => key,
@@ -217,13 +225,14 @@ impl<'t> Reader<'t> {
                 return None;
             }
         };
-        if let Some(first) = before.iter().find(|entry| entry.key == key) {
-            let message = format!("`{key}` is given twice, first on line {}", first.place.line);
+        if let Some(first) = lines.get(&key) {
+            let message = format!("`{key}` is given twice, first on line {first}");
             let problem = Diagnostic::new("TL0104", place, message);
             self.problems
                 .push(problem.at(&key).help("remove one of them"));
             return None;
         }
+        lines.insert(key.clone(), place.line);
         Some(Entry { key, place, value })
     }
 

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use crate::rest::{
     auth::{Auth, Verdict},
+    failure::cut,
     guard,
 };
 use axum::{
@@ -12,6 +13,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
+
+/// What the framework says of a request it refuses is a sentence.
+const FRAMEWORK_TEXT_BYTES_MAX: usize = 4_096;
 
 /// What answers are in unless somebody asks for another.
 const V1: &str = "application/vnd.schemaregistry.v1+json";
@@ -30,7 +34,14 @@ pub(super) async fn writes_are_json(request: Request, next: Next) -> Response {
     if !writes || [V1, UNVERSIONED, JSON, OCTETS].contains(&kind.as_str()) {
         return next.run(request).await;
     }
-    let message = format!("HTTP 415 Unsupported Media Type: send {V1} or {JSON}");
+    let message = format!(
+        "HTTP 415 Unsupported Media Type: {} is not taken (send the header Content-Type: {V1} or {JSON})",
+        if kind.is_empty() {
+            "a body without Content-Type".to_owned()
+        } else {
+            cut(&kind)
+        }
+    );
     Failure::plain(415, message).into_response()
 }
 
@@ -58,14 +69,23 @@ pub(super) async fn users_only(
 /// Gives every answer the type that was asked for, and errors of the framework itself the form of all others.
 pub(super) async fn answers_in_form(request: Request, next: Next) -> Response {
     let Some(kind) = wanted(request.headers()) else {
-        let message = format!("HTTP 406 Not Acceptable: answers are {V1} or {JSON}");
+        let message = format!(
+            "HTTP 406 Not Acceptable (answers are {V1} or {JSON}: let the header Accept name one)"
+        );
         return in_form(Failure::plain(406, message).into_response(), V1);
     };
+    let path = cut(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
     if failed && media_type(response.headers().get(header::CONTENT_TYPE)) != JSON {
-        let failure = Failure::plain(status.as_u16(), format!("HTTP {status}"));
+        let text = axum::body::to_bytes(response.into_body(), FRAMEWORK_TEXT_BYTES_MAX).await;
+        let text = text.unwrap_or_default();
+        let text = cut(&String::from_utf8_lossy(&text));
+        let message = format!(
+            "HTTP {status}: {path}: {text} (correct what is named there and send it again)"
+        );
+        let failure = Failure::plain(status.as_u16(), message);
         return in_form(failure.into_response(), kind);
     }
     in_form(response, kind)

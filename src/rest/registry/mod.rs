@@ -14,11 +14,12 @@ mod schemas;
 mod subjects;
 mod versions;
 
-use super::{Door, guard, listen};
+use super::{Door, failure::cut, guard, listen};
 use crate::registry::Registry;
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
+    http::{Method, Uri},
     middleware,
     routing::{MethodRouter, get, post},
 };
@@ -78,8 +79,21 @@ pub(super) fn router(app: App, door: &Door) -> Router {
     }
     let router = router
         .route("/", get(async || Json(json!({}))))
-        .fallback(async || Failure::plain(404, "HTTP 404 Not Found"))
-        .method_not_allowed_fallback(async || Failure::plain(405, "HTTP 405 Method Not Allowed"))
+        .fallback(async |uri: Uri| {
+            let remedy =
+                "use a path that begins with /subjects, /schemas, /compatibility, /config or /mode";
+            let path = cut(uri.path());
+            Failure::plain(
+                404,
+                format!("HTTP 404 Not Found (nothing is at {path}; {remedy})"),
+            )
+        })
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            let (method, path) = (cut(method.as_str()), cut(uri.path()));
+            let remedy =
+                format!("{path} does not take {method}; the header Allow names what it takes");
+            Failure::plain(405, format!("HTTP 405 Method Not Allowed ({remedy})"))
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(media::writes_are_json))
         .layer(middleware::from_fn_with_state(

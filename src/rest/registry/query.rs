@@ -19,8 +19,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Query(pairs) =
-            query.map_err(|error| Failure::plain(400, format!("the query: {error}")))?;
+        let Query(pairs) = query.map_err(|error| {
+            let remedy = "send name=value&name=value, percent-encoded";
+            Failure::plain(400, format!("the query: {error} ({remedy})"))
+        })?;
         Ok(Self(pairs.into_iter().collect()))
     }
 }

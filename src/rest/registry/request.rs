@@ -3,6 +3,7 @@
 
 use super::failure::Failure;
 use crate::registry::{Candidate, Compatibility, ConfigChange, Reference, Refusal};
+use crate::rest::body::NOT_JSON;
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -19,13 +20,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let bytes = Bytes::from_request(request, state).await.map_err(|error| {
             let status = error.status().as_u16();
-            Failure::plain(status, format!("the body: {}", error.body_text()))
+            let remedy = "send it whole, and not more than there is room for";
+            Failure::plain(
+                status,
+                format!("the body: {} ({remedy})", error.body_text()),
+            )
         })?;
         let read = serde_json::from_slice(&bytes);
         read.map(Self).map_err(|error| match error.classify() {
-            Category::Data => Failure::plain(422, format!("the body: {error}")),
+            Category::Data => {
+                Failure::plain(422, format!("the body: {error} (correct the key there)"))
+            }
             Category::Io | Category::Syntax | Category::Eof => {
-                Failure::plain(400, format!("the body is no JSON: {error}"))
+                Failure::plain(400, format!("the body is no JSON: {error} ({NOT_JSON})"))
             }
         })
     }
