@@ -151,6 +151,8 @@ const fn alias(
         defaults,
         renames: &[],
         keys,
+        required: &[],
+        connects: None,
     }
 }
 
