@@ -2,7 +2,7 @@
 
 use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
 use crate::{
-    plugins::{Resolved, Validated, keys},
+    plugins::{self, Given, Resolved, Validated, keys},
     state::{ConnectorConfig, TargetState},
     worker::{ConnectorSpec, Shared, Worker},
 };
@@ -62,7 +62,7 @@ impl Worker {
         self.open_for_changes()?;
         let config = named(name, config);
         known_secrets(&config, None)?;
-        let (spec, resolved) = self.shared.checked(name, config)?;
+        let (spec, resolved) = self.shared.checked(name, config).await?;
         check_name(name)?;
         let shared = &self.shared;
         shared
@@ -253,20 +253,18 @@ impl Shared {
         Ok(connector)
     }
 
-    /// The connector that settings describe, checked. The seam for a fuller check before a change: everything that
-    /// REST stores comes through here.
-    fn checked(
+    /// The connector that settings describe, checked; connects where the product whose class it names does. Everything
+    /// that REST stores comes through here.
+    async fn checked(
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
     ) -> Result<(ConnectorSpec, Resolved), Refused> {
+        let given = settings.iter();
+        let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
+        let given: Given = given.collect();
         let Some(class) = settings.get(keys::CLASS.name()).cloned() else {
-            let missing = Issue::new(
-                keys::CLASS.name(),
-                "is required",
-                "name the connector's class, alias or short name",
-            );
-            return Err(Refused::Invalid(vec![missing]));
+            return Err(plugins::no_class(&given).into());
         };
         let Some(kind) = self.kind_of(&class, &settings) else {
             let known = self.settings.plugins.all().map(|plugin| plugin.info());
@@ -282,11 +280,9 @@ impl Shared {
             settings,
             origin: None,
         };
-        let given = spec.settings.iter();
-        let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
         let placeholders = self.settings.placeholders.as_deref();
         let plugins = &self.settings.plugins;
-        let Validated { infos, resolved } = plugins.validate(&given.collect(), placeholders)?;
+        let Validated { infos, resolved } = plugins.examine(&given, placeholders).await?;
         let resolved =
             resolved.ok_or_else(|| Refused::NotValid(infos.refusal().unwrap_or_default()))?;
         Ok((spec, resolved))
@@ -327,7 +323,7 @@ impl Change<'_> {
             None => config,
         };
         known_secrets(&config, before.map(|before| &before.spec.settings))?;
-        let (spec, resolved) = self.shared.checked(&self.connector.name, config)?;
+        let (spec, resolved) = self.shared.checked(&self.connector.name, config).await?;
         let (target, tasks) =
             before.map_or((TargetState::Started, 0), |one| (one.target, one.tasks));
         self.store(spec, &resolved, target, tasks).await
