@@ -12,6 +12,7 @@ mod info;
 pub mod keys;
 mod listing;
 mod parts;
+mod probe;
 mod resolve;
 mod rules;
 mod validate;
@@ -19,7 +20,7 @@ mod validate;
 pub use erased::{DynSink, DynSource, SinkPlugin, SourcePlugin};
 pub use info::{ConfigInfo, ConfigInfos, ConfigKeyInfo, ConfigValueInfo, PluginInfo};
 pub use resolve::Resolved;
-pub use validate::{Given, Validated};
+pub use validate::{Given, Validated, no_class};
 
 use crate::{converter::Defaults, worker::ConnectorKind};
 use std::{

@@ -3,7 +3,7 @@
 use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
 use crate::{
     config::gate::ConnectorLimits,
-    plugins::{Resolved, Validated, keys},
+    plugins::{self, Given, Resolved, Validated, keys},
     state::{ConnectorConfig, TargetState},
     worker::{Author, ConnectorSpec, Shared, Worker},
 };
@@ -57,7 +57,7 @@ impl Worker {
         self.open_for_changes()?;
         let config = named(name, config);
         known_secrets(&config, None)?;
-        let (spec, resolved) = self.shared.checked(name, config, Author::Request)?;
+        let (spec, resolved) = self.shared.checked(name, config, Author::Request).await?;
         self.shared.check_name(name)?;
         let shared = &self.shared;
         shared
@@ -249,21 +249,19 @@ impl Shared {
         Ok(connector)
     }
 
-    /// The connector that settings describe, checked. The seam for a fuller check before a change: everything that
-    /// REST stores comes through here.
-    fn checked(
+    /// The connector that settings describe, checked; connects where the product whose class it names does. Everything
+    /// that REST stores comes through here.
+    async fn checked(
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
         author: Author,
     ) -> Result<(ConnectorSpec, Resolved), Refused> {
+        let given = settings.iter();
+        let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
+        let given: Given = given.collect();
         let Some(class) = settings.get(keys::CLASS.name()).cloned() else {
-            let missing = Issue::new(
-                keys::CLASS.name(),
-                "is required",
-                "name the connector's class, alias or short name",
-            );
-            return Err(Refused::Invalid(vec![missing]));
+            return Err(plugins::no_class(&given).into());
         };
         let Some(kind) = self.kind_of(&class, &settings) else {
             let known = self.settings.plugins.all().map(|plugin| plugin.info());
@@ -280,12 +278,9 @@ impl Shared {
             origin: None,
             author,
         };
-        let given = spec.settings.iter();
-        let given = given.map(|(key, value)| (key.clone(), Some(value.clone())));
         let placeholders = self.settings.placeholders.as_deref();
         let plugins = &self.settings.plugins;
-        let Validated { infos, resolved } =
-            plugins.validate(&given.collect(), placeholders, author)?;
+        let Validated { infos, resolved } = plugins.examine(&given, placeholders, author).await?;
         let resolved =
             resolved.ok_or_else(|| Refused::NotValid(infos.refusal().unwrap_or_default()))?;
         Ok((spec, resolved))
@@ -334,7 +329,8 @@ impl Change<'_> {
             Some(before) if before.spec.settings == config => before.spec.author,
             _ => Author::Request,
         };
-        let (spec, resolved) = self.shared.checked(&self.connector.name, config, author)?;
+        let name = &self.connector.name;
+        let (spec, resolved) = self.shared.checked(name, config, author).await?;
         let (target, tasks) =
             before.map_or((TargetState::Started, 0), |one| (one.target, one.tasks));
         self.store(spec, &resolved, target, tasks).await

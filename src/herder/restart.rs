@@ -47,7 +47,8 @@ impl Worker {
         }
     }
 
-    /// Asks for a restart of what is selected, and returns the status in which that is RESTARTING.
+    /// Asks for a restart of what is selected, and returns the status in which that is RESTARTING, still with the error
+    /// for which it is.
     ///
     /// # Errors
     /// There is no such connector.
@@ -65,13 +66,11 @@ impl Worker {
         if selected(status.own.state) {
             restart.connector = true;
             status.own.state = State::Restarting;
-            status.own.error = None;
         }
         for task in status.tasks.iter_mut().filter(|_| include_tasks) {
             if selected(task.state) {
                 restart.tasks.insert(task.id);
                 task.state = State::Restarting;
-                task.error = None;
             }
         }
         if restart != Restart::default() {

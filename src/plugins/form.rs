@@ -42,6 +42,8 @@ pub(super) struct Row {
     pub(super) said: String,
     pub(super) words: Words,
     pub(super) recommended: Vec<String>,
+    /// Whether its values are those of the list alone, in any case: another product's, which may take fewer than ours.
+    pub(super) listed: bool,
     /// What stands there if nothing is given, if that is not the default: converters are told what they are for.
     pub(super) filled: Option<String>,
 }
@@ -135,6 +137,7 @@ fn rows(definitions: &[Definition], of: Of) -> Vec<Row> {
             said: definition.name.to_owned(),
             words: Words::Kafka,
             recommended: Vec::new(),
+            listed: false,
             filled: None,
         })
         .collect()
@@ -159,8 +162,12 @@ fn foreign(info: &Info, alias: &Alias) -> Vec<Row> {
             (Some(ours), _) => {
                 row.info.documentation = ours.documentation.to_owned();
                 row.definition.check = ours.check;
-                row.definition.values = ours.values;
-                if ours.presence == Presence::Required {
+                if row.definition.values.is_empty() {
+                    row.definition.values = ours.values;
+                } else {
+                    row.listed = true;
+                }
+                if ours.presence == Presence::Required || alias.required.contains(&name) {
                     row.definition.presence = Presence::Required;
                 }
             }
@@ -169,6 +176,7 @@ fn foreign(info: &Info, alias: &Alias) -> Vec<Row> {
             }
             (None, None) => {
                 "accepted; it means nothing here".clone_into(&mut row.info.documentation);
+                row.listed = !row.definition.values.is_empty();
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct Resolved {
     pub converters: Converters,
     /// One sentence per key that was accepted and means nothing here.
     pub warnings: Vec<String>,
+    /// See [`tapline_sdk::Alias::connects`].
+    pub(super) connects: Option<&'static str>,
     /// The connector itself.
     pub(crate) plugin: Plugin,
 }
@@ -73,6 +75,7 @@ pub(super) fn resolve(
         framework: Config::new(split.framework),
         converters: split.converters,
         warnings: split.warnings,
+        connects: alias.and_then(|alias| alias.connects),
         plugin,
     })
 }

@@ -40,6 +40,13 @@ impl Words {
         }
     }
 
+    fn not_a_boolean(self) -> &'static str {
+        match self {
+            Self::Kafka => "Expected value to be either true or false",
+            Self::Debezium => "Either 'true' or 'false' is expected",
+        }
+    }
+
     fn not_a_number(self, kind: Kind) -> String {
         match self {
             Self::Kafka => format!("Not a number of type {}", type_name(kind)),
@@ -69,9 +76,7 @@ pub(super) fn typed(
     match kind {
         Kind::Boolean if actual.eq_ignore_ascii_case("true") => Ok("true".to_owned()),
         Kind::Boolean if actual.eq_ignore_ascii_case("false") => Ok("false".to_owned()),
-        Kind::Boolean => {
-            Err(words.invalid(name, text, "Expected value to be either true or false"))
-        }
+        Kind::Boolean => Err(words.invalid(name, text, words.not_a_boolean())),
         Kind::Short => number(actual.parse().ok().map(|n: i16| n.to_string())),
         Kind::Int => number(actual.parse().ok().map(|n: i32| n.to_string())),
         Kind::Long => number(actual.parse().ok().map(|n: i64| n.to_string())),
@@ -82,10 +87,12 @@ pub(super) fn typed(
     }
 }
 
-/// What the declaration of a connector's key says of a value that has the type.
+/// What the declaration of a connector's key says of a value that has the type. `listed`: its values are those that are
+/// listed, and no others.
 pub(super) fn declared(
     name: &str,
     definition: &Definition,
+    listed: bool,
     text: Text<'_>,
     words: Words,
 ) -> Option<String> {
@@ -95,7 +102,14 @@ pub(super) fn declared(
             Words::Debezium => words.missing(name),
         });
     }
-    let why = (definition.check)(text.actual).err()?;
+    let among = |values: &[&str]| {
+        let mut values = values.iter();
+        values.any(|value| value.eq_ignore_ascii_case(text.actual.trim()))
+    };
+    let why = match (definition.check)(text.actual) {
+        Ok(()) if !listed || among(definition.values) => return None,
+        checked => checked.err().unwrap_or_default(),
+    };
     let why = match (definition.values, words) {
         ([], _) => why,
         (values, Words::Kafka) => format!("String must be one of: {}", values.join(", ")),

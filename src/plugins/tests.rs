@@ -18,6 +18,8 @@ impl Connector for Pump {
             defaults: &[("port", "7")],
             renames: &[("server", "host")],
             keys: &[],
+            required: &[],
+            connects: None,
         }],
         inert: &["heap.size"],
         refused: &[("signals.*", "wait for them")],

@@ -23,6 +23,9 @@ use tapline_sdk::{Error, Issue, Kind, Presence, Result};
 /// What stands for a secret.
 const HIDDEN: &str = "[hidden]";
 
+/// What Connect says of a null.
+const NULL: &str = "Null value can not be supplied as the configuration value.";
+
 /// A configuration as a client sends it; `None` is JSON's null.
 pub type Given = BTreeMap<String, Option<String>>;
 
@@ -46,16 +49,7 @@ impl Plugins {
         author: Author,
     ) -> Result<Validated> {
         let Some(Some(class)) = given.get(keys::CLASS.name()) else {
-            // Connect prints all values; without the class nobody knows which of them are secrets (I9).
-            let named = |(key, value): (&String, &Option<String>)| match value {
-                Some(name) if key == keys::NAME.name() => format!("{key}={name}"),
-                _ => format!("{key}={HIDDEN}"),
-            };
-            let names: Vec<String> = given.iter().map(named).collect();
-            let names = names.join(", ");
-            let problem = format!("Connector config {{{names}}} contains no connector type");
-            let remedy = "add connector.class; GET /connector-plugins lists what it may name";
-            return Err(Error::config(problem).remedy(remedy));
+            return Err(no_class(given));
         };
         let found = self.lookup(class).or_else(|| self.shared(class, given));
         let found = found.ok_or_else(|| self.no_such(class))?;
@@ -64,6 +58,7 @@ impl Plugins {
             .into_iter()
             .map(|row| check.judge(row))
             .collect();
+        check.nulls_of_nobody(&mut configs);
         across::judge(&check, found.plugin.kind(), &mut configs);
         // As in Connect, a connector is asked about the whole only once each key by itself holds.
         let whole = count(&configs) == 0 && check.issues.is_empty();
@@ -113,6 +108,20 @@ impl Plugins {
     }
 }
 
+/// What Connect says of a configuration without a class. It prints all values; without the class nobody knows which of
+/// them are secrets (I9).
+pub fn no_class(given: &Given) -> Error {
+    let named = |(key, value): (&String, &Option<String>)| match value {
+        Some(name) if key == keys::NAME.name() => format!("{key}={name}"),
+        _ => format!("{key}={HIDDEN}"),
+    };
+    let names: Vec<String> = given.iter().map(named).collect();
+    let names = names.join(", ");
+    let problem = format!("Connector config {{{names}}} contains no connector type");
+    let remedy = "add connector.class; GET /connector-plugins lists what it may name";
+    Error::config(problem).remedy(remedy)
+}
+
 impl ConfigInfos {
     /// Adds what a probe found, to the keys that it blames.
     pub fn add(
@@ -122,6 +131,23 @@ impl ConfigInfos {
         placeholders: Option<&dyn Placeholders>,
     ) {
         Check::new(given, placeholders, Author::Request).add(issues, &mut self.configs);
+        self.error_count = count(&self.configs);
+    }
+
+    /// Adds an error to a key's own, without the secrets that it may repeat (I9).
+    pub(super) fn blame(
+        &mut self,
+        key: &str,
+        error: &str,
+        given: &Given,
+        (placeholders, author): (Option<&dyn Placeholders>, Author),
+    ) {
+        let error = Check::new(given, placeholders, author).scrubbed(error);
+        let mut configs = self.configs.iter_mut();
+        match configs.find(|config| config.value.name == key) {
+            Some(config) => config.value.errors.push(error),
+            None => self.configs.push(unknown(key, error)),
+        }
         self.error_count = count(&self.configs);
     }
 }
@@ -190,6 +216,17 @@ impl<'a> Check<'a> {
             },
             definition: row.info,
         }
+    }
+
+    /// A null of a key that no form has: Connect refuses it as it refuses those of its own keys, and says so first.
+    fn nulls_of_nobody(&self, configs: &mut Vec<ConfigInfo>) {
+        let shown = |key: &String| configs.iter().any(|config| config.value.name == *key);
+        let nulls = self.given.iter().filter(|(_, value)| value.is_none());
+        let nobodys = nulls.filter(|(key, _)| !shown(key));
+        let rows: Vec<_> = nobodys
+            .map(|(key, _)| unknown(key, NULL.to_owned()))
+            .collect();
+        configs.splice(..0, rows);
     }
 
     fn missing(&self, row: &Row) -> (Option<String>, Vec<String>) {
@@ -270,7 +307,7 @@ fn null(row: &Row) -> (Option<String>, Vec<String>) {
             if name == keys::TASKS_MAX.name() {
                 errors.push(rules::invalid(name, "null", "Value must be non-null"));
             }
-            errors.push("Null value can not be supplied as the configuration value.".to_owned());
+            errors.push(NULL.to_owned());
         }
     }
     (None, errors)
@@ -295,7 +332,7 @@ fn of_value(row: &Row, text: Text<'_>) -> (Option<String>, Vec<String>) {
     let error = match row.of {
         Of::Framework => rules::framework(&row.info.name, text),
         Of::Version => None,
-        _ => rules::declared(said, &row.definition, text, row.words),
+        _ => rules::declared(said, &row.definition, row.listed, text, row.words),
     };
     // Debezium shows no value that it refuses.
     let value = Some(value).filter(|_| error.is_none() || row.words == Words::Kafka);

@@ -138,13 +138,14 @@ pub fn entries_from_json(
     listed: &[Value],
     kind: ConnectorKind,
 ) -> Result<Vec<OffsetEntry>, String> {
-    listed
+    let entries = listed
         .iter()
-        .map(|entry| entry_from_json(entry, kind))
-        .collect()
+        .filter_map(|entry| entry_from_json(entry, kind).transpose());
+    entries.collect()
 }
 
-fn entry_from_json(entry: &Value, kind: ConnectorKind) -> Result<OffsetEntry, String> {
+/// `None`: a source's entry that asks to forget the offset of no partition, which is done already.
+fn entry_from_json(entry: &Value, kind: ConnectorKind) -> Result<Option<OffsetEntry>, String> {
     let entry = entry
         .as_object()
         .ok_or("Cannot deserialize value: an entry is not an object")?;
@@ -160,6 +161,9 @@ fn entry_from_json(entry: &Value, kind: ConnectorKind) -> Result<OffsetEntry, St
         Some(_) => Err(format!("Cannot deserialize value: {key} is not an object")),
     };
     let (partition, offset) = (object("partition")?, object("offset")?);
+    if kind == ConnectorKind::Source && partition.is_none() && offset.is_none() {
+        return Ok(None);
+    }
     let (partition, offset) = match kind {
         ConnectorKind::Source => (
             position(
@@ -172,7 +176,7 @@ fn entry_from_json(entry: &Value, kind: ConnectorKind) -> Result<OffsetEntry, St
             offset.map(sink_offset).transpose()?,
         ),
     };
-    Ok(OffsetEntry { partition, offset })
+    Ok(Some(OffsetEntry { partition, offset }))
 }
 
 fn position(fields: &Map<String, Value>) -> Result<Position, String> {

@@ -2,12 +2,12 @@
 //! configuration is valid.
 //!
 //! Reads the registry of plugins and the worker's placeholders; changes nothing. With `probe=true`, which is ours, a
-//! validate also connects to the other system.
+//! validate also asks the other system; for a class whose product connects anyway, it connects without.
 
 use super::{App, body, failure::Failure};
 use crate::{
     plugins::{ConfigInfos, ConfigKeyInfo, Given, PluginInfo, Validated},
-    worker::{Author, ConnectorKind},
+    worker::Author,
 };
 use axum::{
     Json,
@@ -15,11 +15,13 @@ use axum::{
     extract::{Path, Query, State},
     routing::{MethodRouter, get, put},
 };
-use std::time::Duration;
-use tapline_sdk::{Config, Issue};
 
-/// A server that does not answer is reported before the client gives the request up (90 s).
-const PROBE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Connect's classes of what fills placeholders in: no plugins whose keys can be asked for.
+const PROVIDERS: [&str; 3] = [
+    "EnvVarConfigProvider",
+    "FileConfigProvider",
+    "DirectoryConfigProvider",
+];
 
 /// Query parameters in order: of a repeated one the first counts, as in Kafka Connect.
 type Parameters = Query<Vec<(String, String)>>;
@@ -44,6 +46,15 @@ async fn definitions(
     Query(query): Parameters,
 ) -> Result<Json<Vec<ConfigKeyInfo>>, Failure> {
     let plugins = &app.worker.settings().plugins;
+    if let Some(provider) = plugin.strip_prefix("org.apache.kafka.common.config.provider.")
+        && PROVIDERS.contains(&provider)
+    {
+        return Err(Failure::bad_request(format!(
+            "Invalid plugin class {plugin}. Valid types are sink, source, converter, header_converter, transformation, \
+             predicate."
+        ))
+        .remedy("GET /connector-plugins?connectorsOnly=false lists those that there are"));
+    }
     let found = plugins.definitions(&plugin).ok_or_else(|| {
         Failure::not_found(format!("Unknown plugin {plugin}."))
             .remedy("GET /connector-plugins?connectorsOnly=false lists those that there are")
@@ -76,16 +87,19 @@ async fn validate(
         ))
         .remedy("let connector.class and the address name the same class"));
     }
+    let settings = app.worker.settings();
+    let placeholders = settings.placeholders.as_deref();
     let Validated {
         mut infos,
         resolved,
-    } = validated(&app, &given)?;
+    } = settings
+        .plugins
+        .examine(&given, placeholders, Author::Request)
+        .await?;
     if let Some(resolved) = resolved
         && parameter(&query, "probe").is_some_and(is_true)
     {
-        let issues = probe(&resolved).await;
-        let placeholders = app.worker.settings().placeholders.as_deref();
-        infos.add(issues, &given, placeholders);
+        infos.add(resolved.probe().await, &given, placeholders);
     }
     Ok(Json(infos))
 }
@@ -97,22 +111,6 @@ pub(super) fn validated(app: &App, given: &Given) -> Result<Validated, Failure> 
     Ok(settings
         .plugins
         .validate(given, placeholders, Author::Request)?)
-}
-
-async fn probe(resolved: &crate::plugins::Resolved) -> Vec<Issue> {
-    let config: &Config = &resolved.config;
-    let asked = resolved.plugin.probe(config);
-    tokio::time::timeout(PROBE_TIME_MAX, asked)
-        .await
-        .unwrap_or_else(|_late| {
-            let other = match resolved.kind {
-                ConnectorKind::Source => "source",
-                ConnectorKind::Sink => "target",
-            };
-            let seconds = PROBE_TIME_MAX.as_secs();
-            let problem = format!("names a connector whose {other} did not answer in {seconds} s");
-            vec![Issue::new("", problem, "see whether it can be reached")]
-        })
 }
 
 /// A class or alias without «Connector» at its end.

@@ -208,10 +208,7 @@ impl Worker {
             // The target first: were the group's position changed alone, the target's would still be the truth (I4).
             Plugin::Sink(plugin) => {
                 let config = resolved.identified(&spec.name, &self.shared.log.cluster_id());
-                let theirs = match pairs.as_slice() {
-                    [] => false,
-                    pairs => plugin.alter_offsets(&config, pairs).await?,
-                };
+                let theirs = plugin.alter_offsets(&config, &pairs).await?;
                 self.move_group(&spec.name, plan.count(), moves).await?;
                 Ok(theirs)
             }

@@ -8,7 +8,8 @@
 //! {"error_code": 409, "message": "Connector a already exists"}
 //! ```
 //!
-//! Answers to requests that were sent at once are separated by a line `&`.
+//! Answers to requests that were sent at once are separated by a line `&`; those of a race with several lawful ends are
+//! kept when it is recorded anew, for one recording does not show them all.
 
 use super::{drive::Answers, json::Json, rules::Answer};
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -30,8 +31,12 @@ pub fn write(scene: &str, answers: &Answers) {
 
 /// What the original answered.
 pub fn read(scene: &str) -> Answers {
-    let text = fs::read_to_string(file(scene));
-    let text = text.unwrap_or_else(|error| panic!("{scene} was never recorded: {error}"));
+    earlier(scene).unwrap_or_else(|| panic!("{scene} was never recorded"))
+}
+
+/// What the original answered, if the scene was ever recorded.
+pub fn earlier(scene: &str) -> Option<Answers> {
+    let text = fs::read_to_string(file(scene)).ok()?;
     let mut answers = Answers::new();
     for block in format!("\n{text}").split("\n== ").skip(1) {
         let (title, rest) = block.split_once('\n').unwrap_or((block, ""));
@@ -40,7 +45,7 @@ pub fn read(scene: &str) -> Answers {
         });
         answers.push((title.to_owned(), given.collect()));
     }
-    answers
+    Some(answers)
 }
 
 fn printed(answer: &Answer) -> String {

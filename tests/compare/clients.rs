@@ -1,6 +1,7 @@
 //! Two REST clients that nobody here wrote, `kc` and `kafkaconnect`: what they print counts as the worker's answer.
 //!
 //! In a scene a client's name stands for the method, its arguments for the path, and the body is its last argument.
+//! `python -c` runs the body with the clients' libraries at hand.
 
 use super::client::{Reply, Request};
 use std::{
@@ -11,8 +12,14 @@ use std::{
 };
 use tokio::process::Command;
 
-/// The programs, as PyPI's packages `kafka-connect-py` and `kafkaconnect` install them.
-const PROGRAMS: [&str; 2] = ["kc", "kafkaconnect"];
+/// The programs, as PyPI's packages `kafka-connect-py` and `kafkaconnect` install them, and the Python that runs them.
+const PROGRAMS: [&str; 3] = ["kc", "kafkaconnect", "python"];
+
+/// Whether they are there: `scripts/setup` installs them, and a machine without Python does without.
+pub fn are_installed() -> bool {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/rest-clients/bin");
+    PROGRAMS.iter().all(|program| folder.join(program).exists())
+}
 
 /// Whether this is a client's command rather than an HTTP request.
 pub fn is_command(request: &Request) -> bool {
@@ -40,8 +47,10 @@ pub async fn run(worker: SocketAddr, request: &Request) -> Result<Reply, String>
 
 /// The resource whose rules fit what a command prints.
 pub fn resource(request: &Request) -> &'static str {
-    let target = request.target.as_str();
+    let body = request.body.as_deref().unwrap_or_default();
+    let target = format!("{} {body}", request.target);
     let known = [
+        ("validate", "/connector-plugins/x/config/validate"),
         ("plugins", "/connector-plugins"),
         ("topics", "/connectors/x/topics"),
         ("config", "/connectors/x/config"),

@@ -2,7 +2,10 @@
 
 use super::{json::Json, rules::Answer};
 use indexmap::IndexMap;
-use std::fmt::{self, Display, Formatter};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Display, Formatter},
+};
 
 /// What stands where nothing is.
 pub const MISSING: &str = "(missing)";
@@ -58,6 +61,43 @@ pub fn between(step: &str, original: &[Answer], ours: &[Answer]) -> Vec<Differen
         }
         found.headers(&original.headers, &ours.headers);
         found.json("", &original.body, &ours.body);
+    }
+    found.differences
+}
+
+/// As [`between`] for requests sent at once to which several sets of codes are a lawful answer: the codes must be one of
+/// these sets, and each answer one of those recorded for its code.
+pub fn among(
+    step: &str,
+    lawful: &[BTreeSet<u16>],
+    recorded: &[Answer],
+    given: &[Answer],
+) -> Vec<Difference> {
+    let mut found = Found {
+        step,
+        differences: Vec::new(),
+    };
+    let codes: BTreeSet<u16> = given.iter().map(|answer| answer.status).collect();
+    if !lawful.contains(&codes) {
+        found.push("codes", format!("{lawful:?}"), format!("{codes:?}"));
+    }
+    for answer in given {
+        let same = recorded.iter().filter(|one| one.status == answer.status);
+        let unlike = same.map(|one| {
+            between(
+                step,
+                std::slice::from_ref(one),
+                std::slice::from_ref(answer),
+            )
+        });
+        match unlike.min_by_key(Vec::len) {
+            Some(least) => found.differences.extend(least),
+            None => found.push(
+                "answers",
+                "never recorded".to_owned(),
+                answer.status.to_string(),
+            ),
+        }
     }
     found.differences
 }
@@ -162,5 +202,27 @@ fn every_unlike_place_is_found_once() {
             std::slice::from_ref(&original)
         ),
         []
+    );
+}
+
+#[test]
+fn a_race_may_end_in_any_lawful_way_and_in_no_other() {
+    let answer = |status, body: &str| Answer {
+        status,
+        headers: IndexMap::new(),
+        body: Json::read(body).expect("it is JSON"),
+    };
+    let (first, second) = (answer(201, "1"), answer(409, "2"));
+    let lawful: Vec<BTreeSet<u16>> = vec![[201].into(), [201, 409].into()];
+    let recorded = [first.clone(), second.clone()];
+    let unlike = |given: &[Answer]| among("x", &lawful, &recorded, given).len();
+    assert_eq!(unlike(std::slice::from_ref(&first)), 0);
+    assert_eq!(unlike(&[first.clone(), second.clone()]), 0);
+    assert_eq!(unlike(&[second]), 1, "not all of them may lose");
+    assert_eq!(unlike(&[first, answer(409, "3")]), 1, "the text counts");
+    assert_eq!(
+        unlike(&[answer(500, "1")]),
+        2,
+        "neither code nor answer is lawful"
     );
 }

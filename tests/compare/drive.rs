@@ -2,10 +2,10 @@
 
 use super::{
     client::{self, Reply, Request},
-    clients,
+    clients, diff,
     json::Json,
     rules::{self, Answer, Places},
-    scene::{Condition, Scene, Step},
+    scene::{Ask, Condition, Scene, Step},
 };
 use crate::support::{postgres::Postgres, wait};
 use futures_util::future::join_all;
@@ -13,6 +13,10 @@ use std::{fs::File, io::Write as _, net::SocketAddr, path::Path, time::Duration}
 
 /// What a condition may take: a start of a Debezium task on a loaded machine took 10 s.
 const CONDITION_MAX: Duration = Duration::from_secs(45);
+
+/// What the original may take until it shows what it was told: its workers share out tasks, and its states and offsets
+/// travel through topics.
+const SHOWN_MAX: Duration = Duration::from_secs(20);
 
 /// The answers of a scene: a title, and one answer, or a set of them where requests were sent at once.
 pub type Answers = Vec<(String, Vec<Answer>)>;
@@ -26,8 +30,14 @@ pub struct Played {
     pub failed: Option<String>,
 }
 
-/// Plays a scene, as far as it can be played.
-pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Played {
+/// Plays a scene, as far as it can be played. What is read counts at once, unless answers are expected: then it is read
+/// again until it is what is expected, for as long as the original may take to show it.
+pub async fn play(
+    worker: SocketAddr,
+    pg: &Postgres,
+    scene: &Scene,
+    expected: Option<&Answers>,
+) -> Played {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let places = Places {
         worker: worker.to_string(),
@@ -37,7 +47,7 @@ pub async fn play(worker: SocketAddr, pg: &Postgres, scene: &Scene) -> Played {
     let mut answers = Answers::new();
     let mut failed = None;
     for step in &scene.steps {
-        if let Err(error) = take(step, worker, pg, &places, &mut answers).await {
+        if let Err(error) = take(step, worker, pg, &places, expected, &mut answers).await {
             failed = Some(format!("{}: {error}", scene.name));
             break;
         }
@@ -54,6 +64,7 @@ async fn take(
     worker: SocketAddr,
     pg: &Postgres,
     places: &Places,
+    expected: Option<&Answers>,
     answers: &mut Answers,
 ) -> Result<(), String> {
     match step {
@@ -71,8 +82,13 @@ async fn take(
         Step::Until(request, conditions) => {
             until(worker, &filled(request, places), conditions).await?;
         }
-        Step::Ask(title, requests) => {
-            let given = ask(worker, requests, places).await;
+        Step::Ask(ask) => {
+            let title = &ask.title;
+            let expected = expected.and_then(|all| all.iter().find(|(one, _)| one == title));
+            let given = match expected {
+                Some((_, expected)) if reads(ask) => shown(worker, ask, places, expected).await,
+                _ => asked(worker, ask, places).await,
+            };
             let given = given.map_err(|error| format!("{title}: {error}"))?;
             answers.push((title.clone(), given));
         }
@@ -89,13 +105,32 @@ fn filled(request: &Request, places: &Places) -> Request {
     }
 }
 
-async fn ask(
+/// Whether asking again changes nothing.
+fn reads(ask: &Ask) -> bool {
+    ask.requests.iter().all(|request| request.method == "GET")
+}
+
+/// The answer once it is as expected, or the last one.
+async fn shown(
     worker: SocketAddr,
-    requests: &[Request],
+    ask: &Ask,
     places: &Places,
+    expected: &[Answer],
 ) -> Result<Vec<Answer>, String> {
+    let mut last = Err("it was not asked".to_owned());
+    let as_expected = wait::within(SHOWN_MAX, async || {
+        last = asked(worker, ask, places).await;
+        let given = last.as_ref().ok()?;
+        diff::between("", expected, given).is_empty().then_some(())
+    });
+    // The last answer says what differs, if it was never as expected.
+    let _found = as_expected.await;
+    last
+}
+
+async fn asked(worker: SocketAddr, ask: &Ask, places: &Places) -> Result<Vec<Answer>, String> {
     // All are polled by one task; each has a connection of its own, so that the worker meets them at once.
-    let sent = requests.iter().map(async |request| {
+    let sent = ask.requests.iter().map(async |request| {
         let request = filled(request, places);
         let answer = if clients::is_command(&request) {
             let reply = clients::run(worker, &request).await?;

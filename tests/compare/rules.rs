@@ -43,7 +43,8 @@ const NUMBERS: [(&str, &str); 7] = [
     ("xmin", "<position>"),
 ];
 
-/// Rule «no order»: objects below these fields are maps whose order in the original is that of a hash.
+/// Rule «no order»: objects below these fields are maps whose order in the original is that of a hash, and so are the
+/// values that a form recommends.
 const MAPS: [&str; 1] = ["config"];
 
 /// What is the same in every run but for its place.
@@ -147,7 +148,12 @@ fn walk(value: &mut Json, field: &str, in_map: bool) {
         Json::List(items) if field == "recommended_values" && items.iter().any(is_class) => {
             *items = vec![Json::Text("<classes>".to_owned())];
         }
-        Json::List(items) => items.iter_mut().for_each(|item| walk(item, field, in_map)),
+        Json::List(items) => {
+            items.iter_mut().for_each(|item| walk(item, field, in_map));
+            if field == "recommended_values" {
+                items.sort_by_key(Json::plain);
+            }
+        }
         Json::Text(text) => {
             let name = NAMES
                 .iter()
@@ -159,6 +165,8 @@ fn walk(value: &mut Json, field: &str, in_map: bool) {
                 *value = Json::Text((*name).to_owned());
             }
         }
+        // Rule «no version for a moment»: while it restarts something the original knows none.
+        Json::Null if field == "version" && !in_map => *value = Json::Text("<version>".to_owned()),
         Json::Null | Json::Bool(_) => {}
     }
 }
@@ -168,10 +176,15 @@ fn is_class(item: &Json) -> bool {
     matches!(item, Json::Text(text) if text.starts_with("org.apache.") || text.starts_with("io."))
 }
 
-/// Rules «list of plugins», «object identity», «moment» and «duration»: what a text names of its run.
+/// Rules «list of plugins», «second look-up», «object identity», «moment» and «duration»: what a text names of its run.
 fn prose(text: &str) -> String {
-    static RULES: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+    static RULES: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
         [
+            // From its second look-up of an unknown class on, the original names its exception first.
+            (
+                r"^(org\.apache\.kafka\.connect\.errors\.ConnectException: )+(Failed to find any class)",
+                "$2",
+            ),
             (r"(?s)(available connectors are: ).*", "$1<list>"),
             (r"@[0-9a-f]{5,8}\b", "@<id>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<moment>"),

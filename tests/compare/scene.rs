@@ -13,7 +13,10 @@
 //! {"name": "a"}
 //! == sent four times at once
 //! times 4
-//! GET /connectors
+//! lawful 201 | 201 409                either all are told 201, or some of them 409: who is first is nobody's to say
+//! POST /connectors
+//!
+//! {"name": "b"}
 //! == several at once
 //! POST /connectors
 //!
@@ -25,10 +28,11 @@
 //! A client of `clients.rs` may stand for the method.
 //!
 //! `<dir>` stands for the scene's folder and `<pg>` for its Postgres' port. The answers to requests sent at once are
-//! compared as a set.
+//! compared as a set; where the sets of codes that are lawful are said, any of them will do, each answer being one that
+//! is recorded for its code.
 
 use super::client::Request;
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// One file of scenes.
 #[derive(Debug)]
@@ -49,9 +53,20 @@ pub enum Step {
     /// A request repeated until its answer meets every condition.
     Until(Request, Vec<Condition>),
     /// Requests sent at once, whose answers are compared.
-    Ask(String, Vec<Request>),
+    Ask(Ask),
     /// The scene leaves connectors behind that no URL reaches.
     Leaves,
+}
+
+/// Requests whose answers are compared.
+#[derive(Debug)]
+pub struct Ask {
+    /// Their title, once in a scene.
+    pub title: String,
+    /// One, or several that are sent at once.
+    pub requests: Vec<Request>,
+    /// The sets of status codes that may come back; empty: the one that is recorded.
+    pub lawful: Vec<BTreeSet<u16>>,
 }
 
 /// What an awaited answer must be.
@@ -93,9 +108,9 @@ fn scene(file: &Path) -> Scene {
             while let Some(line) = lines.next_if(|line| !begins_a_step(line)) {
                 block.push(line);
             }
-            let requests = requests(&block);
-            let requests = requests.unwrap_or_else(|| panic!("{name}: {title}: not a request"));
-            steps.push(Step::Ask(title.to_owned(), requests));
+            let ask = ask(title, &block);
+            let ask = ask.unwrap_or_else(|| panic!("{name}: {title}: not a request"));
+            steps.push(Step::Ask(ask));
         } else {
             assert!(line.is_empty() || line.starts_with('#'), "{name}: {line}");
         }
@@ -141,14 +156,27 @@ fn condition(text: &str) -> Option<Condition> {
     }
 }
 
-fn requests(block: &[&str]) -> Option<Vec<Request>> {
+fn ask(title: &str, block: &[&str]) -> Option<Ask> {
     let (times, block) = match block.first()?.strip_prefix("times ") {
         Some(times) => (times.parse().ok()?, block.get(1..)?),
         None => (1, block),
     };
+    let (lawful, block) = match block.first()?.strip_prefix("lawful ") {
+        Some(sets) => (codes(sets)?, block.get(1..)?),
+        None => (Vec::new(), block),
+    };
     let requests = block.split(|line| *line == "&").map(request);
     let requests = requests.collect::<Option<Vec<_>>>()?;
-    Some(std::iter::repeat_n(requests, times).flatten().collect())
+    Some(Ask {
+        title: title.to_owned(),
+        requests: std::iter::repeat_n(requests, times).flatten().collect(),
+        lawful,
+    })
+}
+
+fn codes(sets: &str) -> Option<Vec<BTreeSet<u16>>> {
+    let set = |set: &str| set.split(' ').map(|code| code.parse().ok()).collect();
+    sets.split(" | ").map(set).collect()
 }
 
 fn request(block: &[&str]) -> Option<Request> {

@@ -100,7 +100,10 @@ async fn a_sources_offsets_are_altered_and_reset_and_it_goes_on_from_there() {
         (json!([]), "Cannot deserialize value"),
         (json!({"key": []}), "Unrecognized field \"key\""),
         (json!({"offsets": [123]}), "Cannot deserialize value"),
-        (json!({"offsets": [{}]}), "cannot be null"),
+        (
+            json!({"offsets": [{"offset": {"next": 1}}]}),
+            "cannot be null",
+        ),
         (
             json!({"offsets": [{"partition": {"a": 1}, "offset": {"b": [1]}}]}),
             "neither text",
@@ -112,6 +115,13 @@ async fn a_sources_offsets_are_altered_and_reset_and_it_goes_on_from_there() {
     ] {
         said(&connect.alter("in", body).await, 400, words);
     }
+    // To forget the offset of no partition changes nothing, as in the original.
+    let nothing = json!({"offsets": [{}, {"partition": null, "offset": null}]});
+    said(
+        &connect.alter("in", nothing).await,
+        200,
+        "altered successfully",
+    );
     assert_eq!(connect.offsets("in").await, json!([next(10)]));
     said(
         &connect.alter("in", json!({"offsets": [next(7)]})).await,

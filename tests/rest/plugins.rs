@@ -151,7 +151,7 @@ async fn plugins_are_listed_described_and_validated_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_validate_refuses_is_not_created_and_a_probe_connects() {
+async fn what_validate_refuses_is_not_created() {
     let worker = Worker::start("warn").await;
     let bad =
         json!({"name": "x", "config": {"connector.class": "FileStreamSource", "tasks.max": "abc"}});
@@ -164,19 +164,73 @@ async fn what_validate_refuses_is_not_created_and_a_probe_connects() {
     );
     let (status, _) = worker.get("/connectors/x").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
 
-    let nobody = free_port();
-    let path = format!("/connector-plugins/{POSTGRES}/config/validate");
-    let config = json!({
-        "connector.class": POSTGRES, "name": "a", "topic.prefix": "p", "plugin.name": "pgoutput",
-        "database.hostname": "127.0.0.1", "database.port": nobody, "database.user": "u",
+/// Settings of a Postgres source whose server is not there.
+fn unreachable(class: &str) -> Value {
+    json!({
+        "connector.class": class, "name": "a", "topic.prefix": "p", "plugin.name": "pgoutput",
+        "database.hostname": "127.0.0.1", "database.port": free_port(), "database.user": "u",
         "database.password": CANARY, "database.dbname": "${env:TAPLINE_CANARY}"
-    });
-    let (_, infos) = worker.put(&path, config.clone()).await;
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_connects_and_our_class_waits_for_its_server() {
+    let worker = Worker::start("warn").await;
+    let path = "/connector-plugins/postgres/config/validate";
+    let (_, infos) = worker.put(path, unreachable("postgres")).await;
     assert_eq!(infos["error_count"], 0, "{infos}");
-    let (status, infos) = worker.put(&format!("{path}?probe=true"), config).await;
+    let probed = format!("{path}?probe=true");
+    let (status, infos) = worker.put(&probed, unreachable("postgres")).await;
     assert_eq!(status, StatusCode::OK);
     assert_ne!(infos["error_count"], 0, "nobody listens there: {infos}");
+    let created = worker.put("/connectors/a/config", unreachable("postgres"));
+    assert_eq!(created.await.0, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn debeziums_class_is_refused_where_its_server_cannot_be_reached() {
+    let worker = Worker::start("warn").await;
+    let path = format!("/connector-plugins/{POSTGRES}/config/validate");
+    let (_, infos) = worker.put(&path, unreachable(POSTGRES)).await;
+    assert_eq!(infos["error_count"], 1, "{infos}");
+    let words = "Error while validating connector config: cannot reach 127.0.0.1:";
+    let told = errors(&infos, "database.hostname");
+    assert!(
+        told[0].as_str().is_some_and(|text| text.starts_with(words)),
+        "{told}"
+    );
+    let (status, told) = worker
+        .put("/connectors/a/config", unreachable(POSTGRES))
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        told["message"]
+            .as_str()
+            .is_some_and(|text| text.contains(words)),
+        "{told}"
+    );
+    let mut incomplete = unreachable(POSTGRES);
+    incomplete["topic.prefix"] = Value::Null;
+    incomplete["decimal.handling.mode"] = json!("exact");
+    let (_, infos) = worker.put(&path, incomplete).await;
+    assert_eq!(
+        (
+            errors(&infos, "topic.prefix"),
+            errors(&infos, "decimal.handling.mode")
+        ),
+        (
+            json!(["The 'topic.prefix' value is invalid: A value is required"]),
+            json!([
+                "The 'decimal.handling.mode' value is invalid: Value must be one of string, double, precise"
+            ])
+        )
+    );
+    assert_eq!(
+        infos["error_count"], 2,
+        "it is asked about a whole that holds only: {infos}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

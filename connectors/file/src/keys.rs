@@ -153,6 +153,8 @@ const fn alias(
         defaults,
         renames: &[],
         keys,
+        required: &[],
+        connects: None,
     }
 }
 

@@ -226,6 +226,8 @@ const DEBEZIUM: Alias = Alias {
     ],
     renames: &[("table.name.format", "collection.name.format")],
     keys: DEBEZIUM_KEYS,
+    required: &[],
+    connects: None,
 };
 
 const CONFLUENT: Alias = Alias {
@@ -245,6 +247,8 @@ const CONFLUENT: Alias = Alias {
         ("table.name.format", "collection.name.format"),
     ],
     keys: &[],
+    required: &[],
+    connects: None,
 };
 
 /// What the registry knows of this sink.

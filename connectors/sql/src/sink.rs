@@ -110,6 +110,9 @@ impl Connector for SqlSink {
         config: &Config,
         to: &[(Position, Option<Position>)],
     ) -> Result<bool, Error> {
+        if to.is_empty() {
+            return Ok(false);
+        }
         let settings = Settings::parse(config)?;
         let to: Vec<_> = to.iter().map(requested).collect::<Result<_, _>>()?;
         let mut session = Session::connect(&settings.address).await?;

@@ -29,6 +29,8 @@ pub const INFO: Info = Info {
         ],
         renames: &[],
         keys: DEBEZIUM_KEYS,
+        required: &["topic.prefix"],
+        connects: Some("database.hostname"),
     }],
     inert: &[
         "max.batch.size",

@@ -2,7 +2,7 @@
 
 use super::{
     filter::NameList,
-    modes::{Autocreate, Off, Plugin, Profile, SlotName, SnapshotMode},
+    modes::{Autocreate, Off, Plugin, Prefix, Profile, SlotName, SnapshotMode},
 };
 use crate::{
     options::{
@@ -45,7 +45,7 @@ keys! {
         .optional();
     SSL_CERT: String = Key::required("database.sslcert", CONNECTION, "PEM file of our certificate").optional();
     SSL_KEY: String = Key::required("database.sslkey", CONNECTION, "PEM file of our certificate's key").optional();
-    TOPIC_PREFIX: String = Key::required("topic.prefix", CAPTURE,
+    TOPIC_PREFIX: Prefix = Key::required("topic.prefix", CAPTURE,
         "logical name of the server, the first part of every topic; default: the part of the connector's name \
          before the first dot").optional().importance(Importance::High);
     TOPIC_DELIMITER: String = Key::required("topic.delimiter", CAPTURE, "between the parts of a topic's name").or(".");

@@ -121,13 +121,30 @@ impl ConfigValue for Plugin {
 pub struct Off;
 
 impl ConfigValue for Off {
+    // No list of values: a form of numbers or switches would offer both words.
     const KIND: Kind = Kind::Text;
-    const VALUES: &'static [&'static str] = &["false", "0"];
 
     fn parse(text: &str) -> Result<Self, String> {
         match text.trim() {
             "false" | "0" | "none" => Ok(Self),
             _ => Err("is not built yet: leave it off".to_owned()),
+        }
+    }
+}
+
+/// `topic.prefix`: the first part of every topic's name, so what a topic's name may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(pub String);
+
+impl ConfigValue for Prefix {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("has invalid format (only the underscore, hyphen, dot and alphanumeric characters are allowed)".to_owned())
         }
     }
 }

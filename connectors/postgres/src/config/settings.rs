@@ -106,6 +106,7 @@ fn prefix(config: &Config) -> Result<String> {
     };
     config
         .find(&keys::TOPIC_PREFIX)?
+        .map(|prefix| prefix.0)
         .or_else(of_name)
         .filter(|prefix| !prefix.is_empty())
         .ok_or_else(|| {

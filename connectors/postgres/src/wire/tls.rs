@@ -46,7 +46,7 @@ impl ConfigValue for SslMode {
     ];
 
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(match text.trim() {
+        Ok(match text.trim().to_ascii_lowercase().as_str() {
             "disable" => Self::Disable,
             "allow" => Self::Allow,
             "prefer" => Self::Prefer,
