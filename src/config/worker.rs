@@ -117,6 +117,13 @@ const FLUSH_INTERVAL: Key<Duration> = Key::required(
 )
 .or("100");
 
+const UPKEEP_INTERVAL: Key<Duration> = Key::required(
+    "log.upkeep.interval.ms",
+    "Log",
+    "how often the log looks for what retention and compaction can remove",
+)
+.or("30000");
+
 /// Every key of the file.
 pub const KEYS: &[Definition] = &[
     DATA_DIR.definition,
@@ -135,6 +142,7 @@ pub const KEYS: &[Definition] = &[
     BYTES_MAX.definition,
     FLUSH.definition,
     FLUSH_INTERVAL.definition,
+    UPKEEP_INTERVAL.definition,
 ];
 
 /// When commits are synced.
@@ -262,6 +270,8 @@ pub struct LogSettings {
     pub bytes_max: Option<u64>,
     /// The least time between two syncs; `None`: each commit is synced at once. Default `None`.
     pub flush_interval: Option<Duration>,
+    /// How often the log looks for what can be removed. Default 30 s.
+    pub upkeep_interval: Duration,
 }
 
 /// The settings of a file's text, or of no file. `file` is the name that errors show.
@@ -327,6 +337,7 @@ impl WorkerSettings {
                     FlushWhen::Always => None,
                     FlushWhen::Interval => Some(config.get(&FLUSH_INTERVAL)?),
                 },
+                upkeep_interval: config.get(&UPKEEP_INTERVAL)?,
             },
         })
     }

@@ -3,6 +3,7 @@
 mod configs;
 mod lifecycle;
 mod offsets;
+mod offsets_shown;
 mod plugins;
 mod restart;
 mod service;
