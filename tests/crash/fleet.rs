@@ -231,7 +231,6 @@ impl Fleet {
     /// count, and is known from here on.
     async fn settle(&mut self, began: Instant, answers: Duration) {
         let mut wrong = Vec::new();
-        let mut last = Vec::new();
         let found = within(SETTLES_WITHIN, async || {
             let path = "/connectors?expand=status&expand=info";
             let (_, shown) = self.service.ask(Method::GET, path, None).await?;
@@ -245,7 +244,6 @@ impl Fleet {
                 .filter(|(_, found)| found.is_none())
                 .map(|(member, _)| format!("{member:?} is {}", shown[&member.name]["status"]))
                 .collect();
-            if !wrong.is_empty() { last = wrong.clone(); }
             found.into_iter().collect::<Option<Vec<_>>>()
         })
         .await;
@@ -253,7 +251,6 @@ impl Fleet {
             panic!("{}\n{}", wrong.join("\n"), self.service.log());
         });
         let settled = began.elapsed();
-        eprintln!("settled {settled:?}: last {last:?}");
         for (member, found) in self.members.iter_mut().zip(found) {
             if let Some(asked) = member.in_flight.take() {
                 self.tally.in_flight += 1;
@@ -261,10 +258,7 @@ impl Fleet {
             }
             member.stored = found;
         }
-        self.starts.push(Start {
-            answers,
-            settled,
-        });
+        self.starts.push(Start { answers, settled });
     }
 
     fn lives(&self) -> BTreeMap<&'static str, usize> {

@@ -21,13 +21,13 @@ const PAUSE: Duration = Duration::from_millis(40);
 pub fn tables(number: usize) -> String {
     format!(
         "create table a{number} (id int primary key, name text, n int);
-         insert into a{number} select g, 'first', 0 from generate_series(1, 200) g;
+         insert into a{number} select g, 'first', 0 from generate_series(0, 200) g;
          create table j{number} (n bigint, what text);
          insert into j{number} select -g, 'first' from generate_series(1, 100) g;"
     )
 }
 
-/// Where a sink writes; a broken one's table takes no row.
+/// Where a sink writes; a broken one's table refuses the first row, which nobody ever changes.
 pub fn target(sink: usize, source: usize, broken: bool) -> String {
     let schema = format!("create schema s{sink};");
     if !broken {
@@ -35,11 +35,11 @@ pub fn target(sink: usize, source: usize, broken: bool) -> String {
     }
     format!(
         "{schema} create table s{sink}.a{source} (id int primary key, name text, n int, \
-         constraint broken check (id < 0));"
+         constraint broken check (id <> 0));"
     )
 }
 
-/// What makes a broken sink's table take rows.
+/// What makes a broken sink's table take every row.
 pub fn repair(sink: usize, source: usize) -> String {
     format!("alter table s{sink}.a{source} drop constraint broken")
 }

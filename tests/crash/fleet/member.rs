@@ -41,7 +41,7 @@ pub struct Member {
     pub stored: Stored,
     /// What was asked for and not answered when the worker was killed.
     pub in_flight: Option<Stored>,
-    /// Its target refuses every row: its task can only be FAILED while it is to run.
+    /// Its target refuses a row: its task can only be FAILED while it is to run.
     pub broken: bool,
 }
 
