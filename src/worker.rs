@@ -30,7 +30,10 @@ use crate::{
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tapline_sdk::{Error, Result};
@@ -60,6 +63,27 @@ pub(crate) struct Shared {
     /// By name, those included that are being created or deleted.
     pub(crate) connectors: Mutex<BTreeMap<String, Arc<Connector>>>,
     pub(crate) closing: CancellationToken,
+    tracking: Mutex<TopicTracking>,
+    /// Set once the connectors that are stored or asked for have been given to their supervisors.
+    pub(crate) begun: AtomicBool,
+}
+
+/// What clients may know and change of the topics that connectors have used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicTracking {
+    /// Whether they are told.
+    pub shown: bool,
+    /// Whether they may be reset.
+    pub reset: bool,
+}
+
+impl Default for TopicTracking {
+    fn default() -> Self {
+        Self {
+            shown: true,
+            reset: true,
+        }
+    }
 }
 
 /// How a stop ended.
@@ -100,6 +124,8 @@ impl Worker {
                 log,
                 connectors: Mutex::default(),
                 closing: CancellationToken::new(),
+                tracking: Mutex::default(),
+                begun: AtomicBool::new(false),
             }),
         };
         worker.shared.load();
@@ -130,6 +156,23 @@ impl Worker {
                 }
             }
         });
+    }
+
+    /// Says what clients may know of connectors' topics; at first, everything.
+    pub fn track_topics(&self, tracking: TopicTracking) {
+        *self.shared.tracking.lock() = tracking;
+    }
+
+    /// What clients may know of connectors' topics.
+    #[must_use]
+    pub fn topic_tracking(&self) -> TopicTracking {
+        *self.shared.tracking.lock()
+    }
+
+    /// Whether its connectors have been given to their supervisors; before that it is still starting.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.shared.begun.load(Ordering::Acquire)
     }
 
     /// What it was told about itself.

@@ -124,6 +124,19 @@ const UPKEEP_INTERVAL: Key<Duration> = Key::required(
 )
 .or("30000");
 
+const TOPIC_TRACKING: Key<bool> = Key::required(
+    "topic.tracking.enable",
+    "Worker",
+    "whether REST tells which topics a connector has used",
+)
+.or("true");
+const TOPIC_TRACKING_RESET: Key<bool> = Key::required(
+    "topic.tracking.allow.reset",
+    "Worker",
+    "whether REST may reset what it tells of a connector's topics",
+)
+.or("true");
+
 /// Every key of the file.
 pub const KEYS: &[Definition] = &[
     DATA_DIR.definition,
@@ -143,6 +156,8 @@ pub const KEYS: &[Definition] = &[
     FLUSH.definition,
     FLUSH_INTERVAL.definition,
     UPKEEP_INTERVAL.definition,
+    TOPIC_TRACKING.definition,
+    TOPIC_TRACKING_RESET.definition,
 ];
 
 /// When commits are synced.
@@ -245,6 +260,10 @@ pub struct WorkerSettings {
     pub log_format: LogFormat,
     /// What is logged. Default `info`.
     pub log_filter: String,
+    /// Whether REST tells which topics a connector has used. Default true.
+    pub topic_tracking: bool,
+    /// Whether REST may reset that. Default true.
+    pub topic_tracking_reset: bool,
     /// Sizes of the log's files.
     pub log: LogSettings,
 }
@@ -324,6 +343,8 @@ impl WorkerSettings {
             shutdown_deadline: config.get(&SHUTDOWN_DEADLINE)?,
             log_format: config.get(&LOGGING_FORMAT)?,
             log_filter: config.get(&LOGGING_FILTER)?,
+            topic_tracking: config.get(&TOPIC_TRACKING)?,
+            topic_tracking_reset: config.get(&TOPIC_TRACKING_RESET)?,
             log: LogSettings {
                 segment_bytes: config.get(&SEGMENT_BYTES)?,
                 journal_file_bytes: config.get(&JOURNAL_FILE_BYTES)?,

@@ -1,6 +1,6 @@
 //! Changes of connectors: checked, stored durably, then left to the supervisor.
 
-use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
+use super::{Connector, ConnectorInfo, Stored, oversee, secrets, stage::during, view::likely_kind};
 use crate::{
     plugins::{Resolved, Validated, keys},
     state::{ConnectorConfig, TargetState},
@@ -43,39 +43,12 @@ impl From<Error> for Refused {
 }
 
 /// A change of one connector: who makes it holds the connector's `storing`.
-struct Change<'a> {
-    shared: &'a Arc<Shared>,
-    connector: &'a Arc<Connector>,
+pub(super) struct Change<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) connector: &'a Arc<Connector>,
 }
 
 impl Worker {
-    /// Creates a connector from its settings, `name` and `connector.class` among them, in this state.
-    ///
-    /// # Errors
-    /// It exists, its settings do not hold, or it cannot be stored.
-    pub async fn create(
-        &self,
-        name: &str,
-        config: BTreeMap<String, String>,
-        target: TargetState,
-    ) -> Result<ConnectorInfo, Refused> {
-        self.open_for_changes()?;
-        let config = named(name, config);
-        known_secrets(&config, None)?;
-        let (spec, resolved) = self.shared.checked(name, config)?;
-        check_name(name)?;
-        let shared = &self.shared;
-        shared
-            .with_entry(name, async |connector| {
-                if connector.stored().is_some() {
-                    return Err(Refused::Exists);
-                }
-                let change = Change { shared, connector };
-                change.store(spec.clone(), &resolved, target, 0).await
-            })
-            .await
-    }
-
     /// Gives a connector these settings, or creates it; true if it did. A value that is the mask of a stored secret
     /// keeps the secret.
     ///
@@ -136,7 +109,12 @@ impl Worker {
         let connector = self.shared.find(name).ok_or(Refused::Unknown)?;
         let _storing = connector.storing.lock().await;
         let mut stored = connector.stored().ok_or(Refused::Unknown)?;
-        self.shared.configs.set_target(name, target).await?;
+        let written = self.shared.configs.set_target(name, target);
+        during(
+            "writing the connector's target state to connect-configs",
+            written,
+        )
+        .await?;
         stored.target = target;
         if target == TargetState::Stopped {
             stored.tasks = 0;
@@ -178,7 +156,12 @@ impl Worker {
         if connector.stored().is_none() {
             return Err(Refused::Unknown);
         }
-        self.shared.configs.remove(name).await?;
+        let written = self.shared.configs.remove(name);
+        during(
+            "removing the connector's settings from connect-configs",
+            written,
+        )
+        .await?;
         let revision = connector.want(None);
         drop(storing);
         // It leaves the list, which it could not while it was held.
@@ -255,7 +238,7 @@ impl Shared {
 
     /// The connector that settings describe, checked. The seam for a fuller check before a change: everything that
     /// REST stores comes through here.
-    fn checked(
+    pub(super) fn checked(
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
@@ -334,7 +317,7 @@ impl Change<'_> {
     }
 
     /// Makes it durable, then wanted.
-    async fn store(
+    pub(super) async fn store(
         &self,
         spec: ConnectorSpec,
         resolved: &Resolved,
@@ -370,17 +353,22 @@ impl Shared {
             target: *target,
             tasks: *tasks,
         };
-        self.configs.put(&spec.name, config, &sealed).await
+        let written = self.configs.put(&spec.name, config, &sealed);
+        during(
+            "writing the connector's settings to connect-configs",
+            written,
+        )
+        .await
     }
 }
 
 /// Settings with the name that they are stored under.
-fn named(name: &str, mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn named(name: &str, mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
     config.insert(keys::NAME.name().to_owned(), name.to_owned());
     config
 }
 
-fn known_secrets(
+pub(super) fn known_secrets(
     config: &BTreeMap<String, String>,
     stored: Option<&BTreeMap<String, String>>,
 ) -> Result<(), Refused> {
@@ -391,7 +379,7 @@ fn known_secrets(
     Err(Refused::Invalid(left))
 }
 
-fn check_name(name: &str) -> Result<(), Refused> {
+pub(super) fn check_name(name: &str) -> Result<(), Refused> {
     let problem = if name.trim().is_empty() {
         "may not be empty"
     } else if name.chars().any(char::is_control) {

@@ -3,6 +3,7 @@
 //! be held for ever.
 
 use super::failure::Failure;
+use crate::herder::watched;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
@@ -58,11 +59,9 @@ pub(super) async fn names_are_local(
 
 /// Gives a request up that takes too long. What it began may still happen: every change of ours is safe to repeat.
 pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+    match watched(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.").into_response()
-        }
+        Err(told) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, told).into_response(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Kafka Connect's REST API over real HTTP: scripted connectors in this process, and the binary as a service.
 
+mod behaviour;
 mod configs;
 mod lifecycle;
 mod offsets;
@@ -41,7 +42,19 @@ impl Connect {
         Self::on(Memory::new(), folder).await
     }
 
+    /// A worker whose connectors have not been started yet.
+    pub async fn not_begun() -> Self {
+        let folder = Arc::new(TempDir::new().expect("a folder"));
+        Self::open(Memory::new(), folder).await
+    }
+
     async fn on(log: Memory, folder: Arc<TempDir>) -> Self {
+        let connect = Self::open(log, folder).await;
+        connect.worker.begin();
+        connect
+    }
+
+    async fn open(log: Memory, folder: Arc<TempDir>) -> Self {
         let settings = Settings {
             data_dir: folder.path().to_owned(),
             placeholders: None,
@@ -64,7 +77,6 @@ impl Connect {
             std::future::pending::<()>(),
         )));
         worker.publish(&address.to_string());
-        worker.begin();
         Self {
             worker,
             log,

@@ -56,12 +56,12 @@ impl Load {
     pub fn start(url: &str, sources: usize, files: Vec<PathBuf>, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let tables = (0..sources).map(|number| {
-            let random = Rng::with_seed(seed ^ (number as u64) << 32);
+            let random = Rng::with_seed(seed ^ ((number as u64) << 32));
             tokio::spawn(change(url.to_owned(), number, random, Arc::clone(&stop)))
         });
         let mut writers: Vec<_> = tables.collect();
         for (number, file) in files.into_iter().enumerate() {
-            let random = Rng::with_seed(!seed ^ (number as u64) << 32);
+            let random = Rng::with_seed(!seed ^ ((number as u64) << 32));
             writers.push(tokio::spawn(append(file, random, Arc::clone(&stop))));
         }
         Self {
