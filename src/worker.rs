@@ -35,7 +35,10 @@ use crate::{
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tapline_sdk::{Error, Result};
@@ -67,6 +70,27 @@ pub(crate) struct Shared {
     pub(crate) closing: CancellationToken,
     /// Set once, before anybody asks; else the defaults.
     pub(crate) limits: OnceLock<ConnectorLimits>,
+    tracking: Mutex<TopicTracking>,
+    /// Set once the connectors that are stored or asked for have been given to their supervisors.
+    pub(crate) begun: AtomicBool,
+}
+
+/// What clients may know and change of the topics that connectors have used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicTracking {
+    /// Whether they are told.
+    pub shown: bool,
+    /// Whether they may be reset.
+    pub reset: bool,
+}
+
+impl Default for TopicTracking {
+    fn default() -> Self {
+        Self {
+            shown: true,
+            reset: true,
+        }
+    }
 }
 
 /// How a stop ended.
@@ -108,6 +132,8 @@ impl Worker {
                 connectors: Mutex::default(),
                 closing: CancellationToken::new(),
                 limits: OnceLock::new(),
+                tracking: Mutex::default(),
+                begun: AtomicBool::new(false),
             }),
         };
         worker.shared.load();
@@ -143,6 +169,23 @@ impl Worker {
     /// Bounds how many connectors there may be and how long their names. Counts once; before that the defaults hold.
     pub fn limit(&self, limits: ConnectorLimits) {
         self.shared.limits.get_or_init(|| limits);
+    }
+
+    /// Says what clients may know of connectors' topics; at first, everything.
+    pub fn track_topics(&self, tracking: TopicTracking) {
+        *self.shared.tracking.lock() = tracking;
+    }
+
+    /// What clients may know of connectors' topics.
+    #[must_use]
+    pub fn topic_tracking(&self) -> TopicTracking {
+        *self.shared.tracking.lock()
+    }
+
+    /// Whether its connectors have been given to their supervisors; before that it is still starting.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.shared.begun.load(Ordering::Acquire)
     }
 
     /// What it was told about itself.

@@ -17,7 +17,7 @@ use crate::{
     },
     pipeline::Pipeline,
     rest::{self, auth::Auth, tls::Tls},
-    worker::{ApplyError, ConnectorSpec, Worker},
+    worker::{ApplyError, ConnectorSpec, TopicTracking, Worker},
 };
 use schemas::SchemaServer;
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -154,6 +154,10 @@ async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
     let log: Arc<dyn Broker> = Arc::clone(&broker) as Arc<dyn Broker>;
     let worker = Worker::open(log::worker_settings(settings), log).await?;
     worker.limit(settings.connectors);
+    worker.track_topics(TopicTracking {
+        shown: settings.topic_tracking,
+        reset: settings.topic_tracking_reset,
+    });
     worker.metrics().watch_log(broker.stats());
     let reading = worker.clone();
     broker.keep_for(move || reading.groups());

@@ -165,6 +165,26 @@ const HEADER_CONVERTER_KEYS: Key<String> = Key::required(
 )
 .optional();
 
+const UPKEEP_INTERVAL: Key<Duration> = Key::required(
+    "log.upkeep.interval.ms",
+    "Log",
+    "how often the log looks for what retention and compaction can remove",
+)
+.or("30000");
+
+const TOPIC_TRACKING: Key<bool> = Key::required(
+    "topic.tracking.enable",
+    "Worker",
+    "whether REST tells which topics a connector has used",
+)
+.or("true");
+const TOPIC_TRACKING_RESET: Key<bool> = Key::required(
+    "topic.tracking.allow.reset",
+    "Worker",
+    "whether REST may reset what it tells of a connector's topics",
+)
+.or("true");
+
 /// Every key of the file.
 pub const KEYS: &[Definition] = &{
     let mut keys = [DATA_DIR.definition; OWN.len() + gate::KEYS.len()];
@@ -179,7 +199,7 @@ pub const KEYS: &[Definition] = &{
     keys
 };
 
-const OWN: [Definition; 22] = [
+const OWN: [Definition; 25] = [
     DATA_DIR.definition,
     REST_ADDRESS.definition,
     REGISTRY_LISTENER.definition,
@@ -202,6 +222,9 @@ const OWN: [Definition; 22] = [
     VALUE_CONVERTER_KEYS.definition,
     HEADER_CONVERTER.definition,
     HEADER_CONVERTER_KEYS.definition,
+    UPKEEP_INTERVAL.definition,
+    TOPIC_TRACKING.definition,
+    TOPIC_TRACKING_RESET.definition,
 ];
 
 /// When commits are synced.
@@ -304,6 +327,10 @@ pub struct WorkerSettings {
     pub log_format: LogFormat,
     /// What is logged. Default `info`.
     pub log_filter: String,
+    /// Whether REST tells which topics a connector has used. Default true.
+    pub topic_tracking: bool,
+    /// Whether REST may reset that. Default true.
+    pub topic_tracking_reset: bool,
     /// Sizes of the log's files.
     pub log: LogSettings,
     /// The converters of connectors that name none. Default: none, which is Avro.
@@ -341,6 +368,8 @@ pub struct LogSettings {
     pub bytes_max: Option<u64>,
     /// The least time between two syncs; `None`: each commit is synced at once. Default `None`.
     pub flush_interval: Option<Duration>,
+    /// How often the log looks for what can be removed. Default 30 s.
+    pub upkeep_interval: Duration,
 }
 
 /// The settings of a file's text, or of no file. `file` is the name that errors show.
@@ -417,6 +446,8 @@ impl WorkerSettings {
             shutdown_deadline: config.get(&SHUTDOWN_DEADLINE)?,
             log_format: config.get(&LOGGING_FORMAT)?,
             log_filter: config.get(&LOGGING_FILTER)?,
+            topic_tracking: config.get(&TOPIC_TRACKING)?,
+            topic_tracking_reset: config.get(&TOPIC_TRACKING_RESET)?,
             log: LogSettings {
                 segment_bytes: config.get(&SEGMENT_BYTES)?,
                 journal_file_bytes: config.get(&JOURNAL_FILE_BYTES)?,
@@ -430,6 +461,7 @@ impl WorkerSettings {
                     FlushWhen::Always => None,
                     FlushWhen::Interval => Some(config.get(&FLUSH_INTERVAL)?),
                 },
+                upkeep_interval: config.get(&UPKEEP_INTERVAL)?,
             },
             converters: Defaults::default(),
             warnings: Vec::new(),

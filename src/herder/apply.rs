@@ -6,7 +6,10 @@ use crate::{
     state::TargetState,
     worker::{ApplyError, Author, ConnectorSpec, Refusal, Shared, Worker, check},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 use tapline_sdk::Issue;
 
 impl Worker {
@@ -48,6 +51,7 @@ impl Worker {
             connector.nudge();
             oversee(&self.shared, &connector);
         }
+        self.shared.begun.store(true, Ordering::Release);
     }
 
     pub(super) async fn put(

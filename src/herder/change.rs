@@ -1,6 +1,6 @@
 //! Changes of connectors: checked, stored durably, then left to the supervisor.
 
-use super::{Connector, ConnectorInfo, Stored, oversee, secrets, view::likely_kind};
+use super::{Connector, ConnectorInfo, Stored, oversee, secrets, stage::during, view::likely_kind};
 use crate::{
     config::gate::ConnectorLimits,
     plugins::{self, Given, Resolved, Validated, keys},
@@ -38,39 +38,12 @@ impl From<Error> for Refused {
 }
 
 /// A change of one connector: who makes it holds the connector's `storing`.
-struct Change<'a> {
-    shared: &'a Arc<Shared>,
-    connector: &'a Arc<Connector>,
+pub(super) struct Change<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) connector: &'a Arc<Connector>,
 }
 
 impl Worker {
-    /// Creates a connector from its settings, `name` and `connector.class` among them, in this state.
-    ///
-    /// # Errors
-    /// It exists, its settings do not hold, or it cannot be stored.
-    pub async fn create(
-        &self,
-        name: &str,
-        config: BTreeMap<String, String>,
-        target: TargetState,
-    ) -> Result<ConnectorInfo, Refused> {
-        self.open_for_changes()?;
-        let config = named(name, config);
-        known_secrets(&config, None)?;
-        let (spec, resolved) = self.shared.checked(name, config, Author::Request).await?;
-        self.shared.check_name(name)?;
-        let shared = &self.shared;
-        shared
-            .with_entry(name, async |connector| {
-                if connector.stored().is_some() {
-                    return Err(Refused::Exists);
-                }
-                let change = Change { shared, connector };
-                change.store(spec.clone(), &resolved, target, 0).await
-            })
-            .await
-    }
-
     /// Gives a connector these settings, or creates it; true if it did. A value that is the mask of a stored secret
     /// keeps the secret.
     ///
@@ -131,7 +104,12 @@ impl Worker {
         let connector = self.shared.find(name).ok_or(Refused::Unknown)?;
         let _storing = connector.storing.lock().await;
         let mut stored = connector.stored().ok_or(Refused::Unknown)?;
-        self.shared.configs.set_target(name, target).await?;
+        let written = self.shared.configs.set_target(name, target);
+        during(
+            "writing the connector's target state to connect-configs",
+            written,
+        )
+        .await?;
         stored.target = target;
         if target == TargetState::Stopped {
             stored.tasks = 0;
@@ -173,7 +151,12 @@ impl Worker {
         if connector.stored().is_none() {
             return Err(Refused::Unknown);
         }
-        self.shared.configs.remove(name).await?;
+        let written = self.shared.configs.remove(name);
+        during(
+            "removing the connector's settings from connect-configs",
+            written,
+        )
+        .await?;
         let revision = connector.want(None);
         drop(storing);
         // It leaves the list, which it could not while it was held.
@@ -251,7 +234,7 @@ impl Shared {
 
     /// The connector that settings describe, checked; connects where the product whose class it names does. Everything
     /// that REST stores comes through here.
-    async fn checked(
+    pub(super) async fn checked(
         &self,
         name: &str,
         settings: BTreeMap<String, String>,
@@ -337,7 +320,7 @@ impl Change<'_> {
     }
 
     /// Makes it durable, then wanted.
-    async fn store(
+    pub(super) async fn store(
         &self,
         spec: ConnectorSpec,
         resolved: &Resolved,
@@ -374,17 +357,22 @@ impl Shared {
             tasks: *tasks,
             by_operator: spec.author == Author::Operator,
         };
-        self.configs.put(&spec.name, config, &sealed).await
+        let written = self.configs.put(&spec.name, config, &sealed);
+        during(
+            "writing the connector's settings to connect-configs",
+            written,
+        )
+        .await
     }
 }
 
 /// Settings with the name that they are stored under.
-fn named(name: &str, mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn named(name: &str, mut config: BTreeMap<String, String>) -> BTreeMap<String, String> {
     config.insert(keys::NAME.name().to_owned(), name.to_owned());
     config
 }
 
-fn known_secrets(
+pub(super) fn known_secrets(
     config: &BTreeMap<String, String>,
     stored: Option<&BTreeMap<String, String>>,
 ) -> Result<(), Refused> {
@@ -400,7 +388,7 @@ impl Shared {
         self.limits.get().copied().unwrap_or_default()
     }
 
-    fn check_name(&self, name: &str) -> Result<(), Refused> {
+    pub(super) fn check_name(&self, name: &str) -> Result<(), Refused> {
         let longest = self.limits().name_chars;
         let problem = if name.trim().is_empty() {
             "may not be empty".to_owned()

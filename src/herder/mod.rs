@@ -16,11 +16,13 @@
 mod apply;
 mod change;
 mod connector;
+mod create;
 mod declare;
 mod publish;
 mod reconcile;
 mod restart;
 mod secrets;
+mod stage;
 mod view;
 
 pub use change::Refused;
@@ -29,3 +31,4 @@ pub use view::ConnectorInfo;
 
 pub(crate) use connector::{Connector, Stored};
 pub(crate) use reconcile::{halt, oversee};
+pub(crate) use stage::{during, watched};

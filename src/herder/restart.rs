@@ -1,6 +1,6 @@
 //! Restarts that somebody asks for (KIP-745).
 
-use super::{Connector, Refused, connector::Restart};
+use super::{Connector, Refused, connector::Restart, stage::during};
 use crate::{
     state::TargetState,
     task::State,
@@ -40,7 +40,8 @@ impl Worker {
             connector: true,
             ..Restart::default()
         });
-        self.shared.settled(&connector, revision).await?;
+        let started = self.shared.settled(&connector, revision);
+        during("starting the connector", started).await?;
         match connector.state() {
             State::Failed => Err(Refused::NotStarted),
             _ => Ok(()),
@@ -93,7 +94,8 @@ impl Worker {
             connector: false,
             tasks: [task].into(),
         });
-        self.shared.settled(&connector, revision).await?;
+        let started = self.shared.settled(&connector, revision);
+        during("restarting a task of the connector", started).await?;
         Ok(true)
     }
 }

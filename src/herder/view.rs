@@ -55,6 +55,13 @@ impl Worker {
         plugins.next().map(|plugin| plugin.info().version)
     }
 
+    /// Source or sink, by settings that nobody has checked; `None` if no connector has their class.
+    #[must_use]
+    pub fn kind_of(&self, settings: &BTreeMap<String, String>) -> Option<ConnectorKind> {
+        let class = settings.get(keys::CLASS.name())?;
+        self.shared.kind_of(class, settings)
+    }
+
     /// One connector's settings and number of tasks.
     #[must_use]
     pub fn info(&self, name: &str) -> Option<ConnectorInfo> {

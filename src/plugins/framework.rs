@@ -35,13 +35,12 @@ const TASKS_MAX: Definition = keys::TASKS_MAX
     .shown(High, Width::Short)
     .display("Tasks max")
     .order(4);
-const TASKS_MAX_ENFORCE: Definition =
-    Definition::foreign("tasks.max.enforce", Kind::Boolean, COMMON)
-        .or("true")
-        .shown(Low, Width::Short)
-        .display("Enforce tasks max")
-        .order(5)
-        .documented("accepted and not read: no connector here makes more tasks than tasks.max");
+const TASKS_MAX_ENFORCE: Definition = keys::TASKS_MAX_ENFORCE
+    .definition
+    .under(COMMON)
+    .shown(Low, Width::Short)
+    .display("Enforce tasks max")
+    .order(5);
 const KEY_CONVERTER: Definition = class(keys::KEY_CONVERTER.definition)
     .display("Key converter class")
     .order(6);

@@ -31,6 +31,13 @@ pub const PIPELINE: Key<String> = Key::required(
 /// `tasks.max`.
 pub const TASKS_MAX: Key<u32> =
     Key::required("tasks.max", GENERAL, "the most tasks to run, at least 1").or("1");
+/// `tasks.max.enforce`.
+pub const TASKS_MAX_ENFORCE: Key<bool> = Key::required(
+    "tasks.max.enforce",
+    GENERAL,
+    "whether a connector that makes more tasks than tasks.max is FAILED; false: a warning, and all of them run",
+)
+.or("true");
 /// `transforms`.
 pub const TRANSFORMS: Key<Vec<String>> = Key::required(
     "transforms",
@@ -180,11 +187,12 @@ pub const EXACTLY_ONCE: Key<String> = Key::required(
 pub const CLUSTER_ID: &str = "cluster.id";
 
 /// Keys of sources and sinks.
-pub const ALL: [Definition; 26] = [
+pub const ALL: [Definition; 27] = [
     NAME.definition,
     CLASS.definition,
     PIPELINE.definition,
     TASKS_MAX.definition,
+    TASKS_MAX_ENFORCE.definition,
     TRANSFORMS.definition,
     TRANSFORM_KEYS.definition,
     PREDICATES.definition,
@@ -210,11 +218,7 @@ pub const ALL: [Definition; 26] = [
 ];
 
 /// Kafka Connect's keys that mean nothing here: accepted with a warning.
-pub(super) const INERT: [&str; 3] = [
-    "tasks.max.enforce",
-    "transaction.boundary",
-    "transaction.boundary.interval.ms",
-];
+pub(super) const INERT: [&str; 2] = ["transaction.boundary", "transaction.boundary.interval.ms"];
 
 /// Kafka Connect's keys that are not built yet, with what to do.
 pub(super) const REFUSED: [(&str, &str); 8] = [

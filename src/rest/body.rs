@@ -22,6 +22,8 @@ pub(super) struct Create {
     pub(super) name: String,
     pub(super) config: Settings,
     pub(super) target: TargetState,
+    /// Where it is to begin, as it was sent (KIP-995).
+    pub(super) offsets: Vec<Value>,
 }
 
 /// A body that is a JSON object.
@@ -79,7 +81,10 @@ pub(super) fn settings(fields: Map<String, Value>) -> Result<Settings, Failure> 
 /// What creates a connector.
 pub(super) fn create(body: &[u8]) -> Result<Create, Failure> {
     let mut fields = object(body)?;
-    only(&fields, &["config", "name", "initial_state"])?;
+    only(
+        &fields,
+        &["config", "name", "initial_state", "initial_offsets"],
+    )?;
     let name = fields.get("name").map(|name| scalar(name, "name"));
     let name = name.transpose()?.flatten().unwrap_or_default();
     let config = match fields.remove("config") {
@@ -94,10 +99,16 @@ pub(super) fn create(body: &[u8]) -> Result<Create, Failure> {
         None | Some(Value::Null) => TargetState::Started,
         Some(state) => initial_state(&scalar(state, "initial_state")?.unwrap_or_default())?,
     };
+    let offsets = match fields.remove("initial_offsets") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(listed)) => listed,
+        Some(other) => return Err(mismatch("a list", &other, "initial_offsets")),
+    };
     Ok(Create {
         name: trimmed(&name).to_owned(),
         config,
         target,
+        offsets,
     })
 }
 

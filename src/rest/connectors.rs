@@ -4,7 +4,7 @@ use super::{
     App,
     body::{self, Settings},
     failure::Failure,
-    plugins,
+    offsets, plugins,
     states::{self, ConnectorState},
 };
 use crate::{
@@ -37,6 +37,9 @@ pub(super) struct Shown {
     tasks: Vec<TaskId>,
     #[serde(rename = "type")]
     kind: ConnectorKind,
+    /// What became of the offsets that a new connector was given (KIP-995).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offsets_status: Option<String>,
 }
 
 /// A task's name.
@@ -94,9 +97,15 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 pub(super) async fn create(State(app): State<App>, body: Bytes) -> Result<Response, Failure> {
     let create = body::create(&body)?;
     let config = config(&app, create.config, &create.name)?;
-    let info = app.worker.create(&create.name, config, create.target).await;
-    let info = info.map_err(|refused| failure(refused, &create.name))?;
-    Ok(created(&app, &create.name, info))
+    let offsets = offsets::initial(&create.offsets, app.worker.kind_of(&config))?;
+    let given = !offsets.is_empty();
+    let created_at = app
+        .worker
+        .create_at(&create.name, config, create.target, offsets);
+    let outcome = created_at.await;
+    let (info, theirs) = outcome.map_err(|refused| failure(refused, &create.name))?;
+    let status = given.then(|| offsets::done(theirs, "altered"));
+    Ok(created(&app, &create.name, info, status))
 }
 
 pub(super) async fn info(
@@ -125,7 +134,7 @@ pub(super) async fn configure(
     let outcome = app.worker.configure(&name, config).await;
     let (info, new) = outcome.map_err(|refused| failure(refused, &name))?;
     Ok(if new {
-        created(&app, &name, info)
+        created(&app, &name, info, None)
     } else {
         Json(shown(info)).into_response()
     })
@@ -263,8 +272,9 @@ fn renamed(given: &str, name: &str) -> Failure {
     .remedy("let both be the same, or leave name out: a connector is not renamed")
 }
 
-fn created(app: &App, name: &str, info: ConnectorInfo) -> Response {
+fn created(app: &App, name: &str, info: ConnectorInfo, offsets_status: Option<String>) -> Response {
     let mut shown = shown(info);
+    shown.offsets_status = offsets_status;
     // As a worker there, which answers before its tasks are made.
     shown.tasks.clear();
     let mut response = (StatusCode::CREATED, Json(shown)).into_response();
@@ -289,6 +299,7 @@ fn shown(info: ConnectorInfo) -> Shown {
         name: info.name,
         config: info.config,
         kind: info.kind,
+        offsets_status: None,
     }
 }
 

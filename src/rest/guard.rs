@@ -6,6 +6,7 @@ use super::{
     auth::{Auth, Verdict},
     failure::{Failure, cut},
 };
+use crate::herder::watched;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
@@ -109,9 +110,9 @@ pub(super) async fn names_are_local(
 
 /// Gives a request up that takes too long. What it began may still happen: every change of ours is safe to repeat.
 pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+    match watched(REQUEST_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out.")
+        Err(told) => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, told)
             .remedy("see GET /tapline/v1/status what is held up; the request can be sent again")
             .into_response(),
     }

@@ -1,4 +1,5 @@
-//! `GET /health`: is the worker well, and if not, who and why. 200 if everything runs, 503 if somebody has to act.
+//! `GET /health`: is the worker well, and if not, who and why. 200 if everything runs, 503 if somebody has to act or it
+//! has not begun yet.
 
 use super::App;
 use crate::worker::{ConnectorStatus, State as Status};
@@ -8,7 +9,7 @@ use std::path::Path;
 
 #[derive(Serialize)]
 pub(super) struct Health {
-    /// `healthy`, `degraded` (something is being retried) or `unhealthy`.
+    /// `healthy`, `degraded` (something is being retried), `starting` or `unhealthy`.
     status: &'static str,
     message: String,
     log: Log,
@@ -25,12 +26,13 @@ struct Log {
 
 pub(super) async fn show(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let health = judge(
+        app.worker.has_begun(),
         app.worker.broker().stopped(),
         free_bytes(&app.data_dir),
         app.worker.status(),
     );
     let status = match health.status {
-        "unhealthy" => StatusCode::SERVICE_UNAVAILABLE,
+        "unhealthy" | "starting" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };
     (status, Json(health))
@@ -42,6 +44,7 @@ pub(super) async fn connectors(State(app): State<App>) -> Json<Vec<ConnectorStat
 }
 
 fn judge(
+    begun: bool,
     stopped: Option<String>,
     free_bytes: Option<u64>,
     connectors: Vec<ConnectorStatus>,
@@ -58,6 +61,9 @@ fn judge(
     let (failed, retried) = (named(Status::Failed), named(Status::Restarting));
     let (status, message) = if let Some(why) = &stopped {
         ("unhealthy", format!("The log has stopped: {why}"))
+    } else if !begun {
+        let message = "Worker is still starting up. Its connectors have not been started yet.";
+        ("starting", message.to_owned())
     } else if !failed.is_empty() {
         (
             "unhealthy",
@@ -119,12 +125,13 @@ mod tests {
                 .iter()
                 .take(count)
                 .map(|state| connector("c", *state));
-            judge(stopped.map(str::to_owned), None, connectors.collect()).status
+            judge(true, stopped.map(str::to_owned), None, connectors.collect()).status
         };
         assert_eq!(status(0, None), "healthy");
         assert_eq!(status(1, None), "healthy");
         assert_eq!(status(2, None), "degraded");
         assert_eq!(status(3, None), "unhealthy");
         assert_eq!(status(0, Some("a sync failed")), "unhealthy");
+        assert_eq!(judge(false, None, None, Vec::new()).status, "starting");
     }
 }

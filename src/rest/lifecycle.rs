@@ -151,16 +151,33 @@ fn number(text: &str) -> Result<i32, Failure> {
     })
 }
 
-pub(super) async fn topics(State(app): State<App>, Path(name): Path<String>) -> Json<Value> {
+pub(super) async fn topics(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    if !app.worker.topic_tracking().shown {
+        return Err(forbidden("Topic tracking is disabled."));
+    }
     let topics = app.worker.topics_of(&name);
     let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
-    Json(json!({ name: {"topics": topics} }))
+    Ok(Json(json!({ name: {"topics": topics} })))
 }
 
 pub(super) async fn topics_reset(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Failure> {
+    let tracking = app.worker.topic_tracking();
+    if !tracking.shown {
+        return Err(forbidden("Topic tracking is disabled."));
+    }
+    if !tracking.reset {
+        return Err(forbidden("Topic tracking reset is disabled."));
+    }
     app.worker.reset_topics(&name).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+fn forbidden(why: &str) -> Failure {
+    Failure::new(StatusCode::FORBIDDEN, why)
 }

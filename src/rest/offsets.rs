@@ -94,17 +94,36 @@ fn listed(app: &App, name: &str, body: &[u8]) -> Result<Vec<OffsetEntry>, Failur
             return Err(Failure::bad_request(message).remedy(ENTRIES));
         }
     };
-    if listed.len() > ENTRIES_MAX {
-        let message = format!("at most {ENTRIES_MAX} offsets are changed at once");
-        return Err(Failure::bad_request(message).remedy("send several requests"));
-    }
+    bounded(listed)?;
     let connector = connectors::require(app, name)?;
     entries_from_json(listed, connector.kind)
         .map_err(|problem| Failure::bad_request(problem).remedy(ENTRIES))
 }
 
+/// The offsets that a new connector is given.
+pub(super) fn initial(
+    listed: &[Value],
+    kind: Option<ConnectorKind>,
+) -> Result<Vec<OffsetEntry>, Failure> {
+    bounded(listed)?;
+    match kind {
+        // Its class is not known, which is told by whoever creates it.
+        None => Ok(Vec::new()),
+        Some(kind) => entries_from_json(listed, kind)
+            .map_err(|problem| Failure::bad_request(problem).remedy(ENTRIES)),
+    }
+}
+
+fn bounded(listed: &[Value]) -> Result<(), Failure> {
+    if listed.len() <= ENTRIES_MAX {
+        return Ok(());
+    }
+    let message = format!("at most {ENTRIES_MAX} offsets are changed at once");
+    Err(Failure::bad_request(message).remedy("send several requests"))
+}
+
 /// Connect's two ways of saying that it is done: the connector has seen to its own system, or has none of it.
-fn done(theirs: bool, what: &str) -> String {
+pub(super) fn done(theirs: bool, what: &str) -> String {
     if theirs {
         return format!("The offsets for this connector have been {what} successfully");
     }

@@ -3,7 +3,7 @@
 use super::{ConnectorKind, ConnectorSpec, Plan, Worker};
 use crate::{
     broker::{Commit, GroupPosition},
-    herder::{Connector, Refused, Stored, halt},
+    herder::{Connector, Refused, Stored, during, halt},
     plugins::Plugin,
     sink, source,
     state::TargetState,
@@ -44,7 +44,8 @@ impl Worker {
             return Ok(stored.into_iter().map(entry).collect());
         }
         let mut positions = self.group_positions(connector);
-        positions.extend(self.held(&stored.spec).await?);
+        let held = self.held(&stored.spec);
+        positions.extend(during("reading the offsets in the connector's target", held).await?);
         Ok(positions
             .into_iter()
             .map(|(at, next)| OffsetEntry {
@@ -91,7 +92,8 @@ impl Worker {
         }
         // Its tasks may still be ending.
         let revision = entry.nudge();
-        self.shared.settled(&entry, revision).await?;
+        let ended = self.shared.settled(&entry, revision);
+        during("stopping the connector's tasks", ended).await?;
         let _gate = entry.gate.lock().await;
         let stored = entry.stored().ok_or(Refused::Unknown)?;
         if !is_stopped(&stored) || entry.running().is_some() {
@@ -101,7 +103,8 @@ impl Worker {
             Some(entries) => entries,
             None => self.forgotten(connector).await?,
         };
-        Ok(self.alter(&stored.spec, entries).await?)
+        let altered = self.alter(&stored.spec, entries);
+        Ok(during("altering the connector's offsets", altered).await?)
     }
 
     /// Every known offset, to be forgotten.
@@ -184,8 +187,12 @@ impl Worker {
         .await
     }
 
-    /// Changes the offsets of a connector whose tasks have ended.
-    async fn alter(&self, spec: &ConnectorSpec, entries: Vec<OffsetEntry>) -> Result<bool> {
+    /// Changes the offsets of a connector whose tasks have ended, or that is not there yet.
+    pub(crate) async fn alter(
+        &self,
+        spec: &ConnectorSpec,
+        entries: Vec<OffsetEntry>,
+    ) -> Result<bool> {
         let moves = match spec.kind {
             ConnectorKind::Source => Vec::new(),
             ConnectorKind::Sink => entries

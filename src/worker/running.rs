@@ -39,7 +39,8 @@ struct Task {
 }
 
 impl Plan {
-    /// Checks settings, placeholders filled in, and parts them into tasks, never more than `tasks.max`.
+    /// Checks settings, placeholders filled in, and parts them into tasks, never more than `tasks.max` unless
+    /// `tasks.max.enforce` is off.
     pub(crate) fn of(shared: &Shared, spec: &ConnectorSpec) -> Result<Self> {
         let resolved = check(shared, spec).map_err(|refusals| {
             let text = ApplyError::Refused(refusals).to_string();
@@ -57,11 +58,20 @@ impl Plan {
             return Ok(Self { resolved, configs });
         }
         let name = &spec.name;
+        if !resolved.framework.get(&keys::TASKS_MAX_ENFORCE)? {
+            tracing::warn!(
+                connector = name,
+                tasks = count,
+                tasks_max,
+                "connector has more tasks than tasks.max, which it is told not to enforce"
+            );
+            return Ok(Self { resolved, configs });
+        }
         Err(Error::config(format!(
             "The connector {name} has generated {count} tasks, which is greater than {tasks_max}"
         ))
         .code("TL0110")
-        .remedy("raise tasks.max"))
+        .remedy("raise tasks.max, or set tasks.max.enforce to false"))
     }
 
     /// Whether tasks of either would do the same.

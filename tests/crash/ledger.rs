@@ -133,17 +133,56 @@ pub fn consistent_points(worker: &Worker) -> BTreeMap<String, u64> {
     entries.iter().filter_map(point).collect()
 }
 
-/// What the log holds of a table's changes, read through the running worker; snapshot rows and tombstones left out.
-/// Also checks what must hold of every log: offsets without gap, commit order.
-pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
-    let (text, fine) = worker.command(&["consume", topic, "--from", "0"]);
+/// How a topic is kept, and so what must be found of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Every record.
+    Whole,
+    /// The last record of each key, and whatever was not looked at yet.
+    Compacted,
+    /// The last records.
+    Recent,
+}
+
+/// What the log holds of a topic.
+#[derive(Debug)]
+pub struct Logged {
+    /// Changes of rows; snapshot rows and tombstones left out.
+    pub changes: Vec<Change>,
+    /// The first offset, if there is any record.
+    pub first: u64,
+    /// Offsets without a record, after the first.
+    pub holes: u64,
+}
+
+/// What the log holds of a table's changes, read through the running worker. Also checks what must hold of every log:
+/// offsets that rise, without gap where every record is kept, and commit order.
+pub fn logged(worker: &Worker, topic: &str, keys: &[&str], kept: Kept) -> Logged {
+    let (text, fine) = worker.command(&["consume", topic, "--from", "start"]);
     assert!(fine, "{text}");
-    let mut changes = Vec::new();
+    let mut logged = Logged {
+        changes: Vec::new(),
+        first: 0,
+        holes: 0,
+    };
     let mut last_commit = 0;
-    for (number, line) in text.lines().enumerate() {
+    let mut next = None;
+    for line in text.lines() {
         let record: Value =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
-        assert_eq!(record["offset"], number, "a gap in {topic}: {line}");
+        let offset = record["offset"].as_u64().expect("a record has an offset");
+        let due = next.unwrap_or_else(|| {
+            logged.first = offset;
+            offset
+        });
+        assert!(offset >= due, "{topic} goes back to {line}");
+        let gap = offset - due;
+        assert!(
+            gap == 0 || kept == Kept::Compacted,
+            "a gap in {topic}: {line}"
+        );
+        logged.holes += gap;
+        next = Some(offset + 1);
         let value = &record["value"];
         let streamed = matches!(value["source"]["snapshot"].as_str(), None | Some("false"));
         if value.is_null() || !streamed {
@@ -179,27 +218,66 @@ pub fn logged(worker: &Worker, topic: &str, keys: &[&str]) -> Vec<Change> {
         } else {
             key.join("/")
         };
-        changes.push(Change { xid, op, key });
+        logged.changes.push(Change { xid, op, key });
     }
-    changes
+    assert!(
+        kept != Kept::Whole || logged.first == 0,
+        "{topic} begins at {}",
+        logged.first
+    );
+    logged
 }
 
 /// Holds the two accounts of one table against each other: the log has the changes of exactly the transactions that
-/// ended after the consistent point of its snapshot.
+/// ended after the consistent point of its snapshot, or what is left of them by how the topic is kept.
 pub fn compare(
     table: &str,
     committed: &[(Change, u64)],
     logged: &[Change],
     consistent: u64,
+    kept: Kept,
 ) -> String {
     let skipped = committed.partition_point(|(_, end)| *end <= consistent);
-    let (ours, theirs) = (logged.len(), committed.len() - skipped);
-    if ours != theirs {
-        return format!(
-            "{table}: {theirs} changes committed after {consistent}, {ours} in the log\n"
-        );
+    let committed = &committed[skipped..];
+    let (ours, theirs) = (logged.len(), committed.len());
+    match kept {
+        Kept::Whole if ours != theirs => {
+            format!("{table}: {theirs} changes committed after {consistent}, {ours} in the log\n")
+        }
+        Kept::Recent if ours > theirs => {
+            format!("{table}: {theirs} changes were committed, {ours} are in the log\n")
+        }
+        Kept::Whole | Kept::Recent => same(table, &committed[theirs - ours..], logged),
+        Kept::Compacted => last_ones(table, committed, logged),
     }
-    let pairs = committed[skipped..].iter().zip(logged).enumerate();
+}
+
+/// What compaction may leave: changes that were committed, each at most once and in that order, among them the last of
+/// every key that was not deleted.
+fn last_ones(table: &str, committed: &[(Change, u64)], logged: &[Change]) -> String {
+    let mut rest = committed.iter();
+    for change in logged {
+        if !rest.any(|(one, _)| one == change) {
+            return format!("{table}: {change:?} is in the log, out of order or twice\n");
+        }
+    }
+    let last: BTreeMap<&str, &Change> = logged.iter().map(|one| (&*one.key, one)).collect();
+    let wanted: BTreeMap<&str, &Change> =
+        committed.iter().map(|(one, _)| (&*one.key, one)).collect();
+    for (key, change) in wanted {
+        let found = last.get(key);
+        // Of a deleted row nothing need be left; what is may be older only until the log is compacted again.
+        if change.op != 'd' && found != Some(&change) {
+            return format!(
+                "{table}: the last change of {key} is {change:?}, in the log {found:?}\n"
+            );
+        }
+    }
+    String::new()
+}
+
+fn same(table: &str, committed: &[(Change, u64)], logged: &[Change]) -> String {
+    let pairs = committed.iter().zip(logged).enumerate();
     match pairs.into_iter().find(|(_, ((a, _), b))| a != *b) {
         Some((at, ((a, _), b))) => format!("{table}: change {at} is {a:?}, in the log {b:?}\n"),
         None => String::new(),

@@ -1,10 +1,12 @@
 //! Kafka Connect's REST API over real HTTP: scripted connectors in this process, and the binary as a service.
 
 mod access;
+mod behaviour;
 mod canary;
 mod configs;
 mod lifecycle;
 mod offsets;
+mod offsets_shown;
 mod plugins;
 mod restart;
 mod service;
@@ -43,7 +45,19 @@ impl Connect {
         Self::on(Memory::new(), folder).await
     }
 
+    /// A worker whose connectors have not been started yet.
+    pub async fn not_begun() -> Self {
+        let folder = Arc::new(TempDir::new().expect("a folder"));
+        Self::open(Memory::new(), folder).await
+    }
+
     async fn on(log: Memory, folder: Arc<TempDir>) -> Self {
+        let connect = Self::open(log, folder).await;
+        connect.worker.begin();
+        connect
+    }
+
+    async fn open(log: Memory, folder: Arc<TempDir>) -> Self {
         let settings = Settings {
             data_dir: folder.path().to_owned(),
             placeholders: None,
@@ -66,7 +80,6 @@ impl Connect {
             std::future::pending::<()>(),
         )));
         worker.publish(&address.to_string());
-        worker.begin();
         Self {
             worker,
             log,

@@ -3,123 +3,25 @@
 use crate::support::{
     compare::differences,
     postgres::Postgres,
-    process::{Process, free_port},
-    wait::{DEADLINE, until, within},
+    service::Service,
+    wait::{DEADLINE, within},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{fs::File, path::PathBuf, process::Command};
-use tempfile::TempDir;
 
-struct Service {
-    folder: TempDir,
-    port: u16,
-    process: Option<Process>,
-}
-
-impl Service {
-    fn new() -> Self {
-        Self {
-            folder: TempDir::new().expect("a folder"),
-            port: free_port(),
-            process: None,
-        }
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapline"));
-        command
-            .arg("worker")
-            .arg("--data-dir")
-            .arg(self.folder.path().join("data"));
-        command
-            .arg("--rest")
-            .arg(format!("127.0.0.1:{}", self.port));
-        let settings = self.settings();
-        if settings.exists() {
-            command.arg("--config").arg(settings);
-        }
-        command
-    }
-
-    /// The worker's own file, if a test has written one.
-    fn settings(&self) -> PathBuf {
-        self.folder.path().join("worker.yaml")
-    }
-
-    async fn start(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log());
-        let log = log.expect("the log opens");
-        let mut command = self.command();
-        command
-            .stdout(log.try_clone().expect("the log clones"))
-            .stderr(log);
-        self.process = Some(Process::spawn(&mut command));
-        until("the worker answers", async || {
-            self.ask(Method::GET, "/", None).await
-        })
-        .await;
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("worker.log")
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill();
-        }
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
-        let mut request = reqwest::Client::new().request(method, url);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.ok()?;
-        let code = answer.status().as_u16();
-        let text = answer.text().await.ok()?;
-        Some((code, serde_json::from_str(&text).unwrap_or_default()))
-    }
-
-    async fn create(&self, name: &str, config: Value) {
-        let body = json!({"name": name, "config": config});
-        let answer = self.ask(Method::POST, "/connectors", Some(body)).await;
-        assert!(matches!(answer, Some((201, _))), "{answer:?}");
-    }
-
-    /// One source of three tables, one sink whose three tasks have a topic each.
-    async fn replicate(&self, from: &Postgres, to: &Postgres) {
-        let source = json!({
-            "connector.class": "io.tapline.postgres.PostgresSource",
-            "database.hostname": "127.0.0.1", "database.port": from.port(), "database.user": "postgres",
-            "database.password": "canary-in-clear", "database.dbname": "postgres", "topic.prefix": "shop",
-            "slot.name": "shop", "publication.name": "shop", "table.include.list": TABLES.join(","),
-        });
-        self.create("in", source).await;
-        let sink = json!({
-            "connector.class": "sql", "connection.url": to.url("postgres"), "topics.of": "in", "tasks.max": 3,
-        });
-        self.create("out", sink).await;
-    }
-
-    async fn reaches(&self, name: &str, states: &[&str]) {
-        until(&format!("{name} is {states:?}"), async || {
-            let path = format!("/connectors/{name}/status");
-            let (_, status) = self.ask(Method::GET, &path, None).await?;
-            let tasks = status["tasks"].as_array()?.iter();
-            let found: Vec<&Value> = std::iter::once(&status["connector"]["state"])
-                .chain(tasks.map(|task| &task["state"]))
-                .collect();
-            (found == states).then_some(())
-        })
-        .await;
-    }
-
-    async fn put(&self, path: &str) -> Option<u16> {
-        Some(self.ask(Method::PUT, path, None).await?.0)
-    }
+/// One source of three tables, one sink whose three tasks have a topic each.
+async fn replicate(service: &Service, from: &Postgres, to: &Postgres) {
+    let source = json!({
+        "connector.class": "io.tapline.postgres.PostgresSource",
+        "database.hostname": "127.0.0.1", "database.port": from.port(), "database.user": "postgres",
+        "database.password": "canary-in-clear", "database.dbname": "postgres", "topic.prefix": "shop",
+        "slot.name": "shop", "publication.name": "shop", "table.include.list": TABLES.join(","),
+    });
+    service.create("in", source).await;
+    let sink = json!({
+        "connector.class": "sql", "connection.url": to.url("postgres"), "topics.of": "in", "tasks.max": 3,
+    });
+    service.create("out", sink).await;
 }
 
 const TABLES: [&str; 3] = ["public.a", "public.b", "public.c"];
@@ -132,7 +34,7 @@ async fn equal(from: &Postgres, to: &Postgres, service: &Service) {
         found.is_empty().then_some(())
     });
     let reached = reached.await.is_some();
-    let log = std::fs::read_to_string(service.log()).unwrap_or_default();
+    let log = service.log();
     assert!(reached, "{found}\n{log}");
 }
 
@@ -148,7 +50,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
     }
     let mut service = Service::new();
     service.start().await;
-    service.replicate(&from, &to).await;
+    replicate(&service, &from, &to).await;
     equal(&from, &to, &service).await;
     service
         .reaches("out", &["RUNNING", "RUNNING", "RUNNING", "RUNNING"])
@@ -199,7 +101,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
     assert_eq!(offsets, Some((200, json!({"offsets": []}))));
     assert_eq!(service.put("/connectors/out/resume").await, Some(202));
     equal(&from, &to, &service).await;
-    let log = std::fs::read_to_string(service.log()).expect("a log");
+    let log = service.log();
     assert!(!log.contains("canary-in-clear"));
     service.kill();
 }
@@ -208,7 +110,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
 async fn a_service_refuses_a_busy_port() {
     let service = Service::new();
     let _taken =
-        std::net::TcpListener::bind(("127.0.0.1", service.port)).expect("the port is free");
+        std::net::TcpListener::bind(("127.0.0.1", service.port())).expect("the port is free");
     let output = service.command().output().expect("the binary starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -219,11 +121,10 @@ async fn a_service_refuses_a_busy_port() {
 /// because a converter reads nothing but its own form.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workers_converters_stand_in_where_a_connector_names_none() {
-    let mut service = Service::new();
     let settings = "value.converter: org.apache.kafka.connect.storage.StringConverter\n\
                     key.converter: json\nkey.converter.schemas.enable: false\n";
-    std::fs::write(service.settings(), settings).expect("a file");
-    let folder = service.folder.path().to_owned();
+    let mut service = Service::with_settings(settings);
+    let folder = service.folder().to_owned();
     let path = |name: &str| folder.join(name);
     let file = |name: &str| path(name).display().to_string();
     std::fs::write(path("lines"), "one\ntwo\n").expect("a file");
@@ -268,7 +169,7 @@ async fn a_workers_converters_stand_in_where_a_connector_names_none() {
             (found == expected).then_some(())
         });
         let reached = reached.await.is_some();
-        let log = std::fs::read_to_string(service.log()).unwrap_or_default();
+        let log = service.log();
         assert!(reached, "{name}: {found}\n{log}");
     }
     // A validation shows what was written, and judges the whole.

@@ -47,6 +47,8 @@ pub struct Script {
     pub holds: AtomicBool,
     /// What the target holds.
     pub target: Mutex<Target>,
+    /// Whether the sink fails when it is to say goodbye.
+    pub rude: AtomicBool,
     /// Resolves a held put.
     pub go: Notify,
 }
@@ -361,6 +363,9 @@ impl Sink for Keep {
     }
 
     async fn close(self) -> Result<()> {
+        if self.script.rude.load(Ordering::SeqCst) {
+            return Err(Error::fatal("told to fail at its end"));
+        }
         Ok(())
     }
 }

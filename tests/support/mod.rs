@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod postgres;
 pub mod process;
 pub mod replica;
+pub mod service;
 pub mod shop;
 pub mod wait;
 pub mod worker;

@@ -84,6 +84,15 @@ impl Worker {
         reqwest::get(url).await.ok()?.text().await.ok()
     }
 
+    /// Sends a JSON body; code and body of the answer.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let answer = reqwest::Client::new().post(url).json(body).send().await;
+        let answer = answer.expect("the worker answers");
+        let code = answer.status().as_u16();
+        (code, answer.text().await.unwrap_or_default())
+    }
+
     /// The sum of a metric's series; `None` before it exists.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await?;

@@ -40,6 +40,7 @@ fn sizes(settings: &LogSettings) -> broker::Settings {
         flush: settings
             .flush_interval
             .map_or(Flush::Always, Flush::Interval),
+        upkeep_interval: settings.upkeep_interval,
         ..defaults
     }
 }
