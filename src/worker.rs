@@ -181,12 +181,6 @@ impl Worker {
                 abandoned.extend(one.end(end).await);
             }
         }
-        for task in &abandoned {
-            tracing::warn!(
-                task,
-                "task did not stop in time and was dropped: what it had not committed is read again"
-            );
-        }
         Stopped { abandoned }
     }
 

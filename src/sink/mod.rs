@@ -32,6 +32,7 @@ use std::{sync::Arc, time::Duration};
 use tapline_sdk::{Config, Progress, SinkContext};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// How often topics are looked for that nobody told of (created by hand): a person's patience.
 const TOPICS_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -120,7 +121,7 @@ impl SinkTask {
         let reader = reader::Reader::new(self, &assigned)?;
         let done = CancellationToken::new();
         let mut reading = JoinSet::new();
-        reading.spawn(reader.run(send, done.clone()));
+        reading.spawn(reader.run(send, done.clone()).in_current_span());
         let deliver = deliver::Deliver::new(self, sink, assigned).await?;
         let session = deliver.run(chunks, &done);
         tokio::pin!(session);

@@ -1,7 +1,7 @@
 //! How a task is seen from outside: its state, its error, its figures.
 
 use super::{ErrorReport, Gauges, State, TaskStatus, now_ms};
-use crate::{broker::Broker, metrics::TaskMetrics};
+use crate::{broker::Broker, logging::scope, metrics::TaskMetrics};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -12,6 +12,7 @@ use std::{
 };
 use tapline_sdk::{Error, Progress, TopicPartition};
 use tokio::sync::watch;
+use tracing::Span;
 
 /// Slot figures are whole bytes, told as a fraction.
 const WAL_HELD_BYTES: &str = "wal_held_bytes";
@@ -23,6 +24,8 @@ pub(crate) struct Monitor {
     pub(crate) connector: Arc<str>,
     pub(crate) task: u32,
     pub(crate) metrics: TaskMetrics,
+    /// Says whose a line is; whatever runs for the task is in it.
+    scope: Span,
     life: Mutex<Life>,
     /// Whether it is to move nothing for now. Changed under the lock of `life` only.
     paused: watch::Sender<bool>,
@@ -53,6 +56,7 @@ impl Monitor {
     ) -> Arc<Self> {
         metrics.state(State::Unassigned.as_str());
         Arc::new(Self {
+            scope: scope::of_task(&connector, task),
             connector,
             task,
             metrics,
@@ -100,7 +104,7 @@ impl Monitor {
     /// Connected: whatever was wrong is over.
     pub(crate) fn running(&self) {
         self.enter(State::Running, None, None);
-        tracing::info!(connector = %self.connector, task = self.task, "task is running");
+        self.scope.in_scope(|| tracing::info!("task is running"));
     }
 
     /// Holds the task, or lets it go on. A task that has failed or ended stays as it is.
@@ -140,14 +144,14 @@ impl Monitor {
         self.metrics.error(report.class);
         self.metrics.restarts.inc();
         self.life.lock().restarts += 1;
-        tracing::warn!(
-            connector = %self.connector,
-            task = self.task,
-            error = %error.chain(),
-            code = error.code,
-            retry_in_ms,
-            "task will be tried again"
-        );
+        self.scope.in_scope(|| {
+            tracing::warn!(
+                error = %error.chain(),
+                code = error.code,
+                retry_in_ms,
+                "task will be tried again"
+            );
+        });
         self.enter(
             State::Restarting,
             Some(report),
@@ -159,21 +163,26 @@ impl Monitor {
     pub(crate) fn failed(&self, error: &Error) {
         let report = ErrorReport::of(error);
         self.metrics.error(report.class);
-        tracing::error!(
-            connector = %self.connector,
-            task = self.task,
-            error = %error.chain(),
-            code = error.code,
-            remedy = error.remedy,
-            "task failed"
-        );
+        self.scope.in_scope(|| {
+            tracing::error!(
+                error = %error.chain(),
+                code = error.code,
+                remedy = error.remedy,
+                "task failed"
+            );
+        });
         self.enter(State::Failed, Some(report), None);
     }
 
     /// Ended in order.
     pub(crate) fn stopped(&self) {
         self.enter(State::Stopped, None, None);
-        tracing::info!(connector = %self.connector, task = self.task, "task stopped");
+        self.scope.in_scope(|| tracing::info!("task stopped"));
+    }
+
+    /// The span of everything that is done for the task.
+    pub(crate) fn scope(&self) -> Span {
+        self.scope.clone()
     }
 
     pub(crate) fn state(&self) -> State {

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Config, Error, Issue, Result};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// A task that was dropped ends at its next wait; one that never waits is left to itself after this.
 const DROP_WAIT: Duration = Duration::from_secs(1);
@@ -190,11 +191,18 @@ impl Task {
         {
             running.detach_all();
         }
-        let ended = matches!(self.monitor.state(), State::Stopped | State::Failed);
+        if matches!(self.monitor.state(), State::Stopped | State::Failed) {
+            return None;
+        }
+        self.monitor.scope().in_scope(|| {
+            tracing::warn!(
+                "task did not stop in time and was dropped: what it had not committed is read again"
+            );
+        });
         let Monitor {
             connector, task, ..
         } = &*self.monitor;
-        (!ended).then(|| format!("{connector}-{task}"))
+        Some(format!("{connector}-{task}"))
     }
 }
 
@@ -206,6 +214,7 @@ fn spawn(
     running: &mut JoinSet<()>,
 ) -> Result<()> {
     let backoff = Backoff::of(&resolved.framework)?;
+    let scope = monitor.scope();
     match &resolved.plugin {
         Plugin::Source(plugin) => {
             let task = Arc::new(SourceTask {
@@ -216,9 +225,8 @@ fn spawn(
                 monitor: Arc::clone(&monitor),
                 stop: stop.clone(),
             });
-            running.spawn(keep_trying(monitor, backoff, stop, move || {
-                Arc::clone(&task).attempt()
-            }));
+            let trying = keep_trying(monitor, backoff, stop, move || Arc::clone(&task).attempt());
+            running.spawn(trying.instrument(scope));
         }
         Plugin::Sink(plugin) => {
             let task = Arc::new(SinkTask {
@@ -231,9 +239,8 @@ fn spawn(
                 monitor: Arc::clone(&monitor),
                 stop: stop.clone(),
             });
-            running.spawn(keep_trying(monitor, backoff, stop, move || {
-                Arc::clone(&task).attempt()
-            }));
+            let trying = keep_trying(monitor, backoff, stop, move || Arc::clone(&task).attempt());
+            running.spawn(trying.instrument(scope));
         }
     }
     Ok(())
