@@ -7,6 +7,7 @@
 mod offsets;
 mod read;
 mod running;
+mod seen;
 mod spec;
 mod status;
 
@@ -114,6 +115,11 @@ impl Worker {
             if let Some(shared) = shared.upgrade() {
                 shared.refresh();
             }
+        });
+        let shared = Arc::downgrade(&self.shared);
+        self.shared.metrics.watch_connectors(move || {
+            let shared = shared.upgrade();
+            shared.map(|shared| shared.seen()).unwrap_or_default()
         });
         let closing = self.shared.closing.clone();
         let offsets = Arc::clone(&self.shared.sources.offsets);

@@ -82,12 +82,12 @@ async fn reconcile(shared: &Shared, connector: &Connector) -> u64 {
         connector.enter(State::Paused, None);
     } else {
         let outcome = bring_up(shared, connector, stored, restart, paused).await;
-        judge(connector, outcome, paused);
+        judge(shared, connector, outcome, paused);
     }
     revision
 }
 
-fn judge(connector: &Connector, outcome: Result<()>, paused: bool) {
+fn judge(shared: &Shared, connector: &Connector, outcome: Result<()>, paused: bool) {
     match outcome {
         Ok(()) if paused => connector.enter(State::Paused, None),
         Ok(()) => connector.enter(State::Running, None),
@@ -98,6 +98,7 @@ fn judge(connector: &Connector, outcome: Result<()>, paused: bool) {
                 remedy = error.remedy,
                 "connector failed"
             );
+            shared.metrics.startups().connector(false);
             connector.enter(State::Failed, Some(ErrorReport::of(&error)));
         }
     }
@@ -165,6 +166,7 @@ fn start(
         }
         Running::start(shared, spec, plan, paused).map(Some)
     })?;
+    shared.metrics.startups().connector(true);
     tracing::info!(class, tasks, "connector started");
     Ok(())
 }

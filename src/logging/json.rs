@@ -93,7 +93,7 @@ where
     for span in context
         .event_scope()
         .into_iter()
-        .flat_map(|scope| scope.into_iter())
+        .flat_map(IntoIterator::into_iter)
     {
         let extensions = span.extensions();
         let formatted = extensions.get::<FormattedFields<N>>();
@@ -161,3 +161,6 @@ impl Visit for Fields {
         self.take(field, format!("{value:?}").into());
     }
 }
+
+#[cfg(test)]
+mod tests;

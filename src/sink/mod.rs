@@ -28,7 +28,7 @@ use crate::{
     task::{Attempt, Monitor, ended},
 };
 use assign::Assigned;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Config, Progress, SinkContext};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,7 @@ impl SinkTask {
         let mut changes = self.shared.active.changes();
         let topics = self.topics();
         if topics.is_empty() {
+            self.monitor.assigned(BTreeMap::new());
             self.monitor.phase("waiting for topics");
             return Ok(self.topics_change(&mut changes, &topics).await);
         }
@@ -117,6 +118,7 @@ impl SinkTask {
                 .collect(),
         );
         self.monitor.phase("applying");
+        let _attempting = self.monitor.metrics.work.attempt();
         let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let reader = reader::Reader::new(self, &assigned)?;
         let done = CancellationToken::new();

@@ -60,6 +60,7 @@ pub(crate) fn owner(connector: &str, task: u32) -> String {
 impl SourceTask {
     /// Connects, runs and drains once.
     pub(crate) async fn attempt(self: Arc<Self>) -> Attempt {
+        let _attempting = self.monitor.metrics.work.attempt();
         let commit_failed = |error| Failure::new(Phase::Commit, error);
         let (connector, task) = (&self.monitor.connector, self.monitor.task);
         // I10: everything a predecessor has enqueued is decided before its offsets are read again.

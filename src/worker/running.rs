@@ -2,6 +2,7 @@
 
 use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Shared};
 use crate::{
+    logging::scope,
     plugins::{Plugin, Resolved, keys},
     policy::Backoff,
     sink::{Selection, SinkTask},
@@ -163,7 +164,7 @@ impl Task {
         let monitor = Monitor::new(name.into(), task, metrics, paused);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        spawn(
+        launch(
             shared,
             &plan.resolved,
             (Config::new(config), plan.count()),
@@ -206,7 +207,7 @@ impl Task {
     }
 }
 
-fn spawn(
+fn launch(
     shared: &Shared,
     resolved: &Resolved,
     (config, tasks): (Config, u32),
@@ -259,10 +260,10 @@ pub(crate) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, V
         Some(placeholders) => placeholders.resolve(&spec.settings).map_err(refuse)?,
         None => spec.settings.clone(),
     };
-    shared
-        .settings
-        .plugins
-        .resolve(spec.kind, &spec.class, &settings)
+    let plugins = &shared.settings.plugins;
+    // What a connector has to say about its settings is the connector's.
+    scope::of_connector(&spec.name)
+        .in_scope(|| plugins.resolve(spec.kind, &spec.class, &settings))
         .map_err(refuse)
 }
 
