@@ -14,6 +14,7 @@ mod broker;
 mod compare;
 mod crash;
 mod kafka;
+mod observe;
 mod pipeline;
 mod registry;
 mod rest;
