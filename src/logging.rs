@@ -2,10 +2,14 @@
 //!
 //! A logger is a module path (`tapline::broker`), `root`, or a Java name, which stands for the modules that do the same
 //! work here (`io.debezium.connector.postgresql`: `tapline_postgres`). Owns levels and the filter made of them; the
-//! subscriber and what its lines look like are the command line's. There is one subscriber a process, so there is one
-//! [`Loggers`], too.
+//! subscriber is the command line's. There is one subscriber a process, so there is one [`Loggers`], too. Whose a line is
+//! says `scope`; lines for programs are `json`'s.
 
+mod json;
 mod names;
+pub(crate) mod scope;
+
+pub(crate) use json::JsonLines;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -219,7 +223,7 @@ fn filter(others: &[String], loggers: &BTreeMap<String, Logger>) -> Result<EnvFi
         }
     });
     let all: Vec<String> = directives.chain(others.iter().cloned()).collect();
-    EnvFilter::try_new(all.join(","))
+    scope::filter(&all.join(","))
 }
 
 impl Level {

@@ -1,10 +1,19 @@
-//! Prometheus metrics of the worker: every name is a constant of this file, every series is a held handle.
+//! Prometheus metrics of the worker: `tapline_*`, whose names are constants of this file and whose series are held
+//! handles, the log's own (`log`), and those that Kafka Connect has, too (`connect`).
 //!
 //! Never touched per record: tasks add a batch's figures at once. A connector's series go with it.
 
+mod classic;
+mod connect;
 mod log;
+mod window;
+mod work;
+
+pub(crate) use connect::{ConnectorSeen, Startups, TaskSeen};
+pub(crate) use work::Work;
 
 use crate::broker::Stats;
+use connect::Connect;
 use log::LogFigures;
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -18,8 +27,10 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
+    fmt,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 /// What every name begins with.
@@ -67,9 +78,12 @@ fn seconds() -> Histogram {
 /// All series of one worker.
 pub struct Metrics {
     registry: Mutex<Registry>,
+    /// Kafka Connect's families have a prefix of their own.
+    theirs: Mutex<Registry>,
     families: Families,
-    /// Which label sets each connector has, to remove them with it.
-    tasks: Mutex<BTreeMap<String, BTreeSet<u32>>>,
+    startups: Arc<Startups>,
+    /// Which label sets each connector has, to remove them with it, and what its tasks did.
+    tasks: Mutex<BTreeMap<String, BTreeMap<u32, Arc<Work>>>>,
     before_render: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
 }
 
@@ -127,6 +141,10 @@ pub struct TaskMetrics {
     pub put_seconds: Histogram,
     /// Attempts after the first.
     pub restarts: Counter,
+    /// What Kafka Connect's metrics tell of the task.
+    pub(crate) work: Arc<Work>,
+    /// Where the task's start is counted.
+    pub(crate) startups: Arc<Startups>,
     errors: Family<Labels, Counter>,
     task_state: Family<Labels, Gauge>,
     labels: Labels,
@@ -152,7 +170,9 @@ impl Default for Metrics {
         families.register(&mut registry);
         Self {
             registry: Mutex::new(registry),
+            theirs: Mutex::default(),
             families,
+            startups: Arc::default(),
             tasks: Mutex::default(),
             before_render: Mutex::default(),
         }
@@ -224,7 +244,7 @@ impl Families {
 }
 
 impl Metrics {
-    /// The series in Prometheus' text format.
+    /// The series in the OpenMetrics text format.
     #[must_use]
     pub fn render(&self) -> String {
         for refresh in self.before_render.lock().iter() {
@@ -232,10 +252,22 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a text cannot fail; were it to, an empty page says so to whoever scrapes.
-        if text::encode(&mut text, &self.registry.lock()).is_err() {
+        if self.encode(&mut text).is_err() {
             text.clear();
         }
         text
+    }
+
+    fn encode(&self, to: &mut String) -> fmt::Result {
+        text::encode_registry(to, &self.registry.lock())?;
+        text::encode_registry(to, &self.theirs.lock())?;
+        text::encode_eof(to)
+    }
+
+    /// The same in Prometheus' classic text format.
+    #[must_use]
+    pub fn render_classic(&self) -> String {
+        classic::of_open_metrics(&self.render())
     }
 
     /// Runs `refresh` before every page, for levels that are computed rather than counted.
@@ -250,14 +282,29 @@ impl Metrics {
             .register_collector(Box::new(LogFigures(stats)));
     }
 
+    /// Adds Kafka Connect's metrics of these connectors to every page.
+    pub(crate) fn watch_connectors(
+        &self,
+        look: impl Fn() -> Vec<ConnectorSeen> + Send + Sync + 'static,
+    ) {
+        let startups = Arc::clone(&self.startups);
+        self.theirs
+            .lock()
+            .register_collector(Box::new(Connect { look, startups }));
+    }
+
+    /// Where starts of connectors are counted.
+    pub(crate) fn startups(&self) -> &Startups {
+        &self.startups
+    }
+
     /// The series of a task, made if need be.
     #[must_use]
     pub fn task(&self, connector: &str, task: u32) -> TaskMetrics {
-        self.tasks
-            .lock()
-            .entry(connector.to_owned())
-            .or_default()
-            .insert(task);
+        let mut tasks = self.tasks.lock();
+        let of_connector = tasks.entry(connector.to_owned()).or_default();
+        let work = Arc::clone(of_connector.entry(task).or_default());
+        drop(tasks);
         let (f, labels) = (&self.families, labels(connector, task));
         for class in CLASSES {
             drop(f.errors.get_or_create(&with(&labels, "class", class)));
@@ -275,6 +322,8 @@ impl Metrics {
             commit_seconds: f.commit_seconds.0.get_or_create_owned(&labels),
             put_seconds: f.put_seconds.0.get_or_create_owned(&labels),
             restarts: f.restarts.get_or_create_owned(&labels),
+            work,
+            startups: Arc::clone(&self.startups),
             errors: f.errors.clone(),
             task_state: f.task_state.clone(),
             labels,
@@ -284,7 +333,7 @@ impl Metrics {
     /// Removes a connector's series.
     pub fn forget(&self, connector: &str) {
         let tasks = self.tasks.lock().remove(connector).unwrap_or_default();
-        for task in tasks {
+        for task in tasks.into_keys() {
             self.families.remove(&labels(connector, task));
         }
     }
@@ -318,6 +367,37 @@ impl Families {
 }
 
 impl TaskMetrics {
+    /// A source handed over a batch.
+    pub(crate) fn handed_over(&self, records: u64) {
+        self.records_in.inc_by(records);
+        self.work.polled(records);
+    }
+
+    /// A source's commit of `records` became durable; `written` is what transforms made of them.
+    pub(crate) fn committed(&self, (records, written): (u64, u64), bytes: u64, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.records_log.inc_by(records);
+        self.bytes.inc_by(bytes);
+        self.batches.inc();
+        self.work.written(records, written);
+        self.work.offsets_committed(took, true);
+    }
+
+    /// A target took a batch: `read` records of the log, of which transforms left `sent`.
+    pub(crate) fn put(&self, (read, sent): (u64, u64), bytes: u64, took: Duration) {
+        self.put_seconds.observe(took.as_secs_f64());
+        self.batches.inc();
+        self.records_delivered.inc_by(read);
+        self.bytes.inc_by(bytes);
+        self.work.sent(read, sent, took);
+    }
+
+    /// A target refused records.
+    pub(crate) fn rejected(&self, records: u64) {
+        self.records_rejected.inc_by(records);
+        self.work.records_failed(records);
+    }
+
     /// Counts an error of this class.
     pub fn error(&self, class: &'static str) {
         self.errors
@@ -350,49 +430,4 @@ fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connectors_series_appear_with_its_task_and_go_with_it() {
-        let metrics = Metrics::default();
-        let task = metrics.task("shop.source", 0);
-        task.records_in.inc_by(5);
-        task.commit_seconds.observe(0.003);
-        task.error("fatal");
-        task.state("RUNNING");
-        let page = metrics.render();
-        for line in [
-            "tapline_records_in_total{connector=\"shop.source\",task=\"0\"} 5",
-            "tapline_errors_total{connector=\"shop.source\",task=\"0\",class=\"fatal\"} 1",
-            "tapline_errors_total{connector=\"shop.source\",task=\"0\",class=\"config\"} 0",
-            "tapline_task_state{connector=\"shop.source\",task=\"0\",state=\"RUNNING\"} 1",
-            "tapline_commit_seconds_count{connector=\"shop.source\",task=\"0\"} 1",
-        ] {
-            assert!(page.contains(line), "{line} is missing in\n{page}");
-        }
-        metrics.forget("shop.source");
-        let page = metrics.render();
-        assert!(!page.contains("shop.source"), "{page}");
-    }
-
-    #[test]
-    fn levels_are_refreshed_before_every_page() {
-        let metrics = Metrics::default();
-        let lag = metrics.task("s", 0).lag_records;
-        let moved = lag.clone();
-        metrics.before_render(move || {
-            moved.inc();
-        });
-        assert!(
-            metrics
-                .render()
-                .contains("lag_records{connector=\"s\",task=\"0\"} 1")
-        );
-        assert!(
-            metrics
-                .render()
-                .contains("lag_records{connector=\"s\",task=\"0\"} 2")
-        );
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@
 mod offsets;
 mod read;
 mod running;
+mod seen;
 mod spec;
 mod status;
 mod topics;
@@ -149,6 +150,11 @@ impl Worker {
                 shared.refresh();
             }
         });
+        let shared = Arc::downgrade(&self.shared);
+        self.shared.metrics.watch_connectors(move || {
+            let shared = shared.upgrade();
+            shared.map(|shared| shared.seen()).unwrap_or_default()
+        });
         let closing = self.shared.closing.clone();
         let offsets = Arc::clone(&self.shared.sources.offsets);
         tokio::spawn(async move {
@@ -236,12 +242,6 @@ impl Worker {
             for one in &of_kind {
                 abandoned.extend(one.end(end).await);
             }
-        }
-        for task in &abandoned {
-            tracing::warn!(
-                task,
-                "task did not stop in time and was dropped: what it had not committed is read again"
-            );
         }
         Stopped { abandoned }
     }

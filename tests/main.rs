@@ -15,6 +15,7 @@ mod compare;
 mod crash;
 mod hostile;
 mod kafka;
+mod observe;
 mod pipeline;
 mod registry;
 mod rest;

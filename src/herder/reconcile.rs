@@ -2,6 +2,7 @@
 
 use super::connector::{Connector, Order, Restart, Stored};
 use crate::{
+    logging::scope,
     state::TargetState,
     task::{ErrorReport, State},
     worker::{Plan, Running, Shared},
@@ -9,6 +10,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tapline_sdk::Result;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// How long tasks have to end when their connector is changed: as long as a stop of the worker, because what is in
 /// flight is the same.
@@ -17,7 +19,8 @@ const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
 /// Starts a connector's supervisor, once.
 pub(crate) fn oversee(shared: &Arc<Shared>, connector: &Arc<Connector>) {
     if connector.claim_supervision() {
-        tokio::spawn(supervise(Arc::clone(shared), Arc::clone(connector)));
+        let supervision = supervise(Arc::clone(shared), Arc::clone(connector));
+        tokio::spawn(supervision.instrument(scope::of_connector(&connector.name)));
     }
 }
 
@@ -79,23 +82,23 @@ async fn reconcile(shared: &Shared, connector: &Connector) -> u64 {
         connector.enter(State::Paused, None);
     } else {
         let outcome = bring_up(shared, connector, stored, restart, paused).await;
-        judge(connector, outcome, paused);
+        judge(shared, connector, outcome, paused);
     }
     revision
 }
 
-fn judge(connector: &Connector, outcome: Result<()>, paused: bool) {
+fn judge(shared: &Shared, connector: &Connector, outcome: Result<()>, paused: bool) {
     match outcome {
         Ok(()) if paused => connector.enter(State::Paused, None),
         Ok(()) => connector.enter(State::Running, None),
         Err(error) => {
             tracing::error!(
-                connector = %connector.name,
                 error = %error.chain(),
                 code = error.code,
                 remedy = error.remedy,
                 "connector failed"
             );
+            shared.metrics.startups().connector(false);
             connector.enter(State::Failed, Some(ErrorReport::of(&error)));
         }
     }
@@ -127,7 +130,7 @@ async fn bring_up(
     // Placeholders are filled in anew: a secret may have changed. Tasks that run stay if this fails.
     let plan = Plan::of(shared, &stored.spec)?;
     for warning in &plan.resolved.warnings {
-        tracing::warn!(connector = %connector.name, warning, "setting is ignored");
+        tracing::warn!(warning, "setting is ignored");
     }
     let tasks = plan.count();
     match current.filter(|running| running.plan.equals(&plan)) {
@@ -166,7 +169,8 @@ fn start(
         }
         Running::start(shared, spec, plan, paused).map(Some)
     })?;
-    tracing::info!(connector = %connector.name, class, tasks, "connector started");
+    shared.metrics.startups().connector(true);
+    tracing::info!(class, tasks, "connector started");
     Ok(())
 }
 
@@ -188,9 +192,7 @@ pub(crate) async fn halt(connector: &Connector) {
         return;
     };
     running.stop();
-    let dropped = running.end(Instant::now() + CHANGE_DEADLINE).await;
-    for task in dropped {
-        tracing::warn!(task, "task did not stop in time and was dropped");
-    }
+    // Those that had to be dropped say so themselves.
+    let _dropped = running.end(Instant::now() + CHANGE_DEADLINE).await;
     connector.ended();
 }

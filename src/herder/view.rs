@@ -51,8 +51,7 @@ impl Worker {
     /// The version of a connector's class, by any of its names.
     #[must_use]
     pub fn version_of(&self, class: &str) -> Option<&'static str> {
-        let mut plugins = named(&self.shared.settings.plugins, class);
-        plugins.next().map(|plugin| plugin.info().version)
+        self.shared.version_of(class)
     }
 
     /// Source or sink, by settings that nobody has checked; `None` if no connector has their class.
@@ -106,6 +105,12 @@ impl Shared {
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Connector>> {
         let found = self.connectors.lock().get(name).cloned();
         found.filter(|connector| connector.stored().is_some())
+    }
+
+    /// The version of a connector's class, by any of its names.
+    pub(crate) fn version_of(&self, class: &str) -> Option<&'static str> {
+        let mut plugins = named(&self.settings.plugins, class);
+        plugins.next().map(|plugin| plugin.info().version)
     }
 
     pub(super) fn info(&self, connector: &Connector, stored: &Stored) -> ConnectorInfo {

@@ -93,7 +93,13 @@ impl<'a> Deliver<'a> {
     }
 
     async fn store(&mut self) -> Result<(), Failure> {
+        if self.mirror.due_in().is_none() {
+            return Ok(());
+        }
+        let since = Instant::now();
         let stored = self.mirror.store().await;
+        let work = &self.monitor.metrics.work;
+        work.offsets_committed(since.elapsed(), stored.is_ok());
         stored.map_err(|error| Failure::new(Phase::Commit, error))
     }
 
@@ -109,7 +115,7 @@ impl<'a> Deliver<'a> {
                 }
                 Ok(rejected) => {
                     let count = u64::try_from(rejected.len()).unwrap_or(u64::MAX);
-                    self.monitor.metrics.records_rejected.inc_by(count);
+                    self.monitor.metrics.rejected(count);
                     return Err(Failure::new(Phase::Put, refusal(chunk, &rejected)));
                 }
                 Err(error) => {
@@ -166,11 +172,10 @@ impl<'a> Deliver<'a> {
     }
 
     fn taken(&mut self, chunk: &Chunk, since: Instant) {
+        let sent = u64::try_from(chunk.rows.len()).unwrap_or(u64::MAX);
+        let records = (chunk.records, sent);
         let metrics = &self.monitor.metrics;
-        metrics.put_seconds.observe(since.elapsed().as_secs_f64());
-        metrics.batches.inc();
-        metrics.records_delivered.inc_by(chunk.records);
-        metrics.bytes.inc_by(chunk.bytes);
+        metrics.put(records, chunk.bytes, since.elapsed());
         // I4: after `put` succeeded, nothing rejected. What a crash of the target would take back is not passed:
         // retention goes by this position.
         let durable = self.sink.durable();

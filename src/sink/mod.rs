@@ -28,10 +28,11 @@ use crate::{
     task::{Attempt, Monitor, ended},
 };
 use assign::Assigned;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Config, Progress, SinkContext};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// How often topics are looked for that nobody told of (created by hand): a person's patience.
 const TOPICS_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -105,6 +106,7 @@ impl SinkTask {
         let mut changes = self.shared.active.changes();
         let topics = self.topics();
         if topics.is_empty() {
+            self.monitor.assigned(BTreeMap::new());
             self.monitor.phase("waiting for topics");
             return Ok(self.topics_change(&mut changes, &topics).await);
         }
@@ -116,11 +118,12 @@ impl SinkTask {
                 .collect(),
         );
         self.monitor.phase("applying");
+        let _attempting = self.monitor.metrics.work.attempt();
         let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
         let reader = reader::Reader::new(self, &assigned)?;
         let done = CancellationToken::new();
         let mut reading = JoinSet::new();
-        reading.spawn(reader.run(send, done.clone()));
+        reading.spawn(reader.run(send, done.clone()).in_current_span());
         let deliver = deliver::Deliver::new(self, sink, assigned).await?;
         let session = deliver.run(chunks, &done);
         tokio::pin!(session);

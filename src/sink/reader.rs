@@ -12,6 +12,7 @@ use crate::{
         batch::{Batch, BatchError, BatchReader, Batches, Record},
     },
     converter::{BARRIER, Decoder, RawRecord},
+    metrics::Work,
     policy::{Failure, Phase},
     task::Attempt,
     transform::{Chain, Kept},
@@ -40,6 +41,7 @@ pub(super) struct Reader {
     barriers: Barriers<Copied>,
     /// Which cursor a fetch begins with, so that a busy partition starves no other.
     turn: usize,
+    work: Arc<Work>,
 }
 
 /// What one batch of records came to.
@@ -72,6 +74,7 @@ impl Reader {
             cursors: assigned.to_vec(),
             barriers: Barriers::default(),
             turn: 0,
+            work: Arc::clone(&task.monitor.metrics.work),
         })
     }
 
@@ -269,7 +272,9 @@ impl Reader {
         }
     }
 
+    /// A chunk as it is handed over: transformed, and counted as read.
     fn finish(&mut self, mut chunk: Chunk) -> Result<Chunk, Failure> {
+        self.work.read(chunk.records);
         if self.chain.is_empty() {
             return Ok(chunk);
         }

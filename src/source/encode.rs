@@ -97,7 +97,7 @@ impl Stage {
             while let Some(sent) = next {
                 let rows = covers.add(sent);
                 merged_bytes += rows.size_bytes();
-                self.encode(rows).await?;
+                covers.written += self.encode(rows).await?;
                 next = match merged_bytes < MERGE_BYTES {
                     true => batches.try_recv().ok(),
                     false => None,
@@ -131,9 +131,10 @@ impl Stage {
         })
     }
 
-    async fn encode(&mut self, rows: Rows) -> Result<(), Failure> {
+    /// Encodes what transforms leave of a batch, and returns how many records that is.
+    async fn encode(&mut self, rows: Rows) -> Result<u64, Failure> {
         if rows.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let rows = self.transform(rows)?;
         let slots = self
@@ -147,6 +148,7 @@ impl Stage {
             .prepare(&rows)
             .await
             .map_err(|error| Failure::new(Phase::Convert, error))?;
+        let mut written = 0;
         let stamp_ms = now_ms();
         for record in rows.iter() {
             let head = record.head();
@@ -160,9 +162,10 @@ impl Stage {
             for partition in partitions(slot, head.partition, &self.encoded)? {
                 self.records
                     .append(slot, partition, timestamp_ms, &self.encoded)?;
+                written += 1;
             }
         }
-        Ok(())
+        Ok(written)
     }
 
     fn transform(&mut self, rows: Rows) -> Result<Rows, Failure> {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use tapline_sdk::{Config, Error, Progress, SourceContext};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// What source tasks of one worker share.
 pub(crate) struct Shared {
@@ -59,6 +60,7 @@ pub(crate) fn owner(connector: &str, task: u32) -> String {
 impl SourceTask {
     /// Connects, runs and drains once.
     pub(crate) async fn attempt(self: Arc<Self>) -> Attempt {
+        let _attempting = self.monitor.metrics.work.attempt();
         let commit_failed = |error| Failure::new(Phase::Commit, error);
         let (connector, task) = (&self.monitor.connector, self.monitor.task);
         // I10: everything a predecessor has enqueued is decided before its offsets are read again.
@@ -93,12 +95,14 @@ impl SourceTask {
             progress: Arc::clone(&self.monitor) as Arc<dyn Progress>,
         };
         let mut stages = JoinSet::new();
-        let run = stages.spawn(async move {
+        let run = async move {
             let ran = source.run(context).await;
             ran.map_err(|error| Failure::new(Phase::Run, error))
-        });
-        stages.spawn(encoder.run(batches, commits));
-        stages.spawn(settle::run(in_flight, level, Arc::clone(&self.monitor)));
+        };
+        let run = stages.spawn(run.in_current_span());
+        stages.spawn(encoder.run(batches, commits).in_current_span());
+        let settling = settle::run(in_flight, level, Arc::clone(&self.monitor));
+        stages.spawn(settling.in_current_span());
         drain(stages, run.id()).await?;
         if !self.stop.is_cancelled() {
             // The source has nothing left to read, ever: it stays RUNNING, as in Kafka Connect.

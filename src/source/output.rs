@@ -74,10 +74,8 @@ impl Output for Sender {
             };
             self.batches.send(sent).await.map_err(|_| given_up())?;
             self.sent = number;
-            self.monitor
-                .metrics
-                .records_in
-                .inc_by(u64::try_from(records).unwrap_or(u64::MAX));
+            let records = u64::try_from(records).unwrap_or(u64::MAX);
+            self.monitor.metrics.handed_over(records);
             Ok(number)
         })
     }

@@ -28,6 +28,8 @@ pub(super) struct Covers {
     pub(super) resume: Vec<(Position, Option<Position>)>,
     /// Records handed over, in batches of the source.
     pub(super) records: u64,
+    /// Records that transforms made of them.
+    pub(super) written: u64,
     /// Encoded bytes.
     pub(super) bytes: u64,
     permits: Vec<OwnedSemaphorePermit>,
@@ -68,16 +70,13 @@ pub(super) async fn run(
             covers,
             since,
         } = commit;
-        durable
-            .await
-            .map_err(|error| Failure::new(Phase::Commit, error))?;
         let metrics = &monitor.metrics;
-        metrics
-            .commit_seconds
-            .observe(since.elapsed().as_secs_f64());
-        metrics.records_log.inc_by(covers.records);
-        metrics.bytes.inc_by(covers.bytes);
-        metrics.batches.inc();
+        durable.await.map_err(|error| {
+            metrics.work.offsets_committed(since.elapsed(), false);
+            Failure::new(Phase::Commit, error)
+        })?;
+        let records = (covers.records, covers.written);
+        metrics.committed(records, covers.bytes, since.elapsed());
         monitor.progress();
         // I2: only now, after the commit is durable.
         level.raise(covers.upto, covers.resume);

@@ -8,6 +8,7 @@ use std::{any::Any, future::Future, sync::Arc};
 use tapline_sdk::Error;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// What an attempt comes to.
 pub(crate) type Attempt = Result<(), Failure>;
@@ -23,7 +24,7 @@ pub(crate) async fn keep_trying<F>(
 {
     loop {
         let mut running = JoinSet::new();
-        running.spawn(attempt());
+        running.spawn(attempt().in_current_span());
         let outcome = match running.join_next().await {
             Some(joined) => ended(joined),
             None => Ok(()),

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod monitor;
+mod spent;
 mod status;
 
 pub(crate) use attempts::{Attempt, ended, exhausted, keep_trying};

@@ -1,7 +1,11 @@
 //! How a task is seen from outside: its state, its error, its figures.
 
-use super::{ErrorReport, Gauges, State, TaskStatus, now_ms};
-use crate::{broker::Broker, metrics::TaskMetrics};
+use super::{ErrorReport, Gauges, State, TaskStatus, now_ms, spent::Spent};
+use crate::{
+    broker::Broker,
+    logging::scope,
+    metrics::{TaskMetrics, TaskSeen},
+};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -9,20 +13,28 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Instant,
 };
 use tapline_sdk::{Error, Progress, TopicPartition};
 use tokio::sync::watch;
+use tracing::Span;
 
 /// Slot figures are whole bytes, told as a fraction.
 const WAL_HELD_BYTES: &str = "wal_held_bytes";
 /// How far a source is behind, in milliseconds.
 const SOURCE_LAG_MS: &str = "source_lag_ms";
 
+/// Errors of one record, told when the task fails with it: not transformed, encoded or decoded. Refused ones are counted
+/// where they are refused.
+const OF_ONE_RECORD: [&str; 3] = ["TL0503", "TL0504", "TL0505"];
+
 /// One task's outside, shared by the task and whoever asks.
 pub(crate) struct Monitor {
     pub(crate) connector: Arc<str>,
     pub(crate) task: u32,
     pub(crate) metrics: TaskMetrics,
+    /// Says whose a line is; whatever runs for the task is in it.
+    scope: Span,
     life: Mutex<Life>,
     /// Whether it is to move nothing for now. Changed under the lock of `life` only.
     paused: watch::Sender<bool>,
@@ -33,6 +45,8 @@ pub(crate) struct Monitor {
     delivered_ms: AtomicI64,
     /// Something became durable since somebody last asked.
     progressed: AtomicBool,
+    /// Whether its start has succeeded or failed.
+    started: AtomicBool,
 }
 
 struct Life {
@@ -42,6 +56,7 @@ struct Life {
     phase: String,
     error: Option<ErrorReport>,
     retry_at_ms: Option<i64>,
+    spent: Spent,
 }
 
 impl Monitor {
@@ -53,6 +68,7 @@ impl Monitor {
     ) -> Arc<Self> {
         metrics.state(State::Unassigned.as_str());
         Arc::new(Self {
+            scope: scope::of_task(&connector, task),
             connector,
             task,
             metrics,
@@ -63,12 +79,14 @@ impl Monitor {
                 phase: String::new(),
                 error: None,
                 retry_at_ms: None,
+                spent: Spent::default(),
             }),
             paused: watch::Sender::new(paused),
             levels: Mutex::default(),
             positions: Mutex::default(),
             delivered_ms: AtomicI64::new(0),
             progressed: AtomicBool::new(false),
+            started: AtomicBool::new(false),
         })
     }
 
@@ -91,6 +109,7 @@ impl Monitor {
         if life.state != state {
             life.since_ms = now_ms();
         }
+        life.spent.change(Instant::now(), state);
         life.state = state;
         life.error = error;
         life.retry_at_ms = retry_at_ms;
@@ -100,7 +119,10 @@ impl Monitor {
     /// Connected: whatever was wrong is over.
     pub(crate) fn running(&self) {
         self.enter(State::Running, None, None);
-        tracing::info!(connector = %self.connector, task = self.task, "task is running");
+        if !self.started.swap(true, Ordering::Relaxed) {
+            self.metrics.startups.task(true);
+        }
+        self.scope.in_scope(|| tracing::info!("task is running"));
     }
 
     /// Holds the task, or lets it go on. A task that has failed or ended stays as it is.
@@ -138,16 +160,17 @@ impl Monitor {
     pub(crate) fn restarting(&self, error: &Error, retry_in_ms: i64) {
         let report = ErrorReport::of(error);
         self.metrics.error(report.class);
+        self.metrics.work.error_logged(now_ms());
         self.metrics.restarts.inc();
         self.life.lock().restarts += 1;
-        tracing::warn!(
-            connector = %self.connector,
-            task = self.task,
-            error = %error.chain(),
-            code = error.code,
-            retry_in_ms,
-            "task will be tried again"
-        );
+        self.scope.in_scope(|| {
+            tracing::warn!(
+                error = %error.chain(),
+                code = error.code,
+                retry_in_ms,
+                "task will be tried again"
+            );
+        });
         self.enter(
             State::Restarting,
             Some(report),
@@ -159,21 +182,33 @@ impl Monitor {
     pub(crate) fn failed(&self, error: &Error) {
         let report = ErrorReport::of(error);
         self.metrics.error(report.class);
-        tracing::error!(
-            connector = %self.connector,
-            task = self.task,
-            error = %error.chain(),
-            code = error.code,
-            remedy = error.remedy,
-            "task failed"
-        );
+        self.metrics.work.error_logged(now_ms());
+        if error.code.is_some_and(|code| OF_ONE_RECORD.contains(&code)) {
+            self.metrics.work.records_failed(1);
+        }
+        if !self.started.swap(true, Ordering::Relaxed) {
+            self.metrics.startups.task(false);
+        }
+        self.scope.in_scope(|| {
+            tracing::error!(
+                error = %error.chain(),
+                code = error.code,
+                remedy = error.remedy,
+                "task failed"
+            );
+        });
         self.enter(State::Failed, Some(report), None);
     }
 
     /// Ended in order.
     pub(crate) fn stopped(&self) {
         self.enter(State::Stopped, None, None);
-        tracing::info!(connector = %self.connector, task = self.task, "task stopped");
+        self.scope.in_scope(|| tracing::info!("task stopped"));
+    }
+
+    /// The span of everything that is done for the task.
+    pub(crate) fn scope(&self) -> Span {
+        self.scope.clone()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -208,6 +243,7 @@ impl Monitor {
 
     /// A sink begins at these positions; others are no longer its own.
     pub(crate) fn assigned(&self, positions: BTreeMap<TopicPartition, u64>) {
+        self.metrics.work.assigned(positions.len());
         *self.positions.lock() = positions;
     }
 
@@ -221,14 +257,15 @@ impl Monitor {
                 .set(lag_ms.unwrap_or_default() / 1000.0);
             return;
         }
-        let lag: u64 = positions
-            .iter()
-            .filter_map(|(at, next)| {
-                let topic = log.topic(&at.topic)?;
-                let ends = topic.partitions.get(usize::try_from(at.partition).ok()?)?;
-                Some(ends.high_watermark.saturating_sub(*next))
-            })
-            .sum();
+        let lags = positions.iter().filter_map(|(at, next)| {
+            let topic = log.topic(&at.topic)?;
+            let ends = topic.partitions.get(usize::try_from(at.partition).ok()?)?;
+            Some(ends.high_watermark.saturating_sub(*next))
+        });
+        let (lag, lag_max) = lags.fold((0_u64, 0), |(sum, max), lag| {
+            (sum.saturating_add(lag), lag.max(max))
+        });
+        self.metrics.work.lags(lag_max);
         let delivered_ms = self.delivered_ms.load(Ordering::Relaxed);
         let behind_ms = match (lag, delivered_ms) {
             (0, _) | (_, 0) => 0,
@@ -238,6 +275,20 @@ impl Monitor {
             .lag_records
             .set(i64::try_from(lag).unwrap_or(i64::MAX));
         self.metrics.lag_seconds.set(seconds(behind_ms));
+    }
+
+    /// The task as Kafka Connect's metrics show it.
+    pub(crate) fn seen(&self) -> TaskSeen {
+        let life = self.life.lock();
+        let (running_ratio, pause_ratio) = life.spent.shares(Instant::now());
+        TaskSeen {
+            task: self.task,
+            state: life.state.as_str(),
+            running_ratio,
+            pause_ratio,
+            retries: self.metrics.restarts.get(),
+            work: Arc::clone(&self.metrics.work),
+        }
     }
 
     /// The task as it stands. Levels are as of the last [`Monitor::refresh`].

@@ -2,6 +2,7 @@
 
 use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Shared};
 use crate::{
+    logging::scope,
     plugins::{Plugin, Resolved, keys},
     policy::Backoff,
     sink::{Selection, SinkTask},
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapline_sdk::{Config, Error, Issue, Result};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// A task that was dropped ends at its next wait; one that never waits is left to itself after this.
 const DROP_WAIT: Duration = Duration::from_secs(1);
@@ -173,7 +175,7 @@ impl Task {
         let monitor = Monitor::new(name.into(), task, metrics, paused);
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
-        spawn(
+        launch(
             shared,
             &plan.resolved,
             (config, plan.count()),
@@ -201,15 +203,22 @@ impl Task {
         {
             running.detach_all();
         }
-        let ended = matches!(self.monitor.state(), State::Stopped | State::Failed);
+        if matches!(self.monitor.state(), State::Stopped | State::Failed) {
+            return None;
+        }
+        self.monitor.scope().in_scope(|| {
+            tracing::warn!(
+                "task did not stop in time and was dropped: what it had not committed is read again"
+            );
+        });
         let Monitor {
             connector, task, ..
         } = &*self.monitor;
-        (!ended).then(|| format!("{connector}-{task}"))
+        Some(format!("{connector}-{task}"))
     }
 }
 
-fn spawn(
+fn launch(
     shared: &Shared,
     resolved: &Resolved,
     (config, tasks): (Config, u32),
@@ -217,6 +226,7 @@ fn spawn(
     running: &mut JoinSet<()>,
 ) -> Result<()> {
     let backoff = Backoff::of(&resolved.framework)?;
+    let scope = monitor.scope();
     match &resolved.plugin {
         Plugin::Source(plugin) => {
             let task = Arc::new(SourceTask {
@@ -227,9 +237,8 @@ fn spawn(
                 monitor: Arc::clone(&monitor),
                 stop: stop.clone(),
             });
-            running.spawn(keep_trying(monitor, backoff, stop, move || {
-                Arc::clone(&task).attempt()
-            }));
+            let trying = keep_trying(monitor, backoff, stop, move || Arc::clone(&task).attempt());
+            running.spawn(trying.instrument(scope));
         }
         Plugin::Sink(plugin) => {
             let task = Arc::new(SinkTask {
@@ -242,9 +251,8 @@ fn spawn(
                 monitor: Arc::clone(&monitor),
                 stop: stop.clone(),
             });
-            running.spawn(keep_trying(monitor, backoff, stop, move || {
-                Arc::clone(&task).attempt()
-            }));
+            let trying = keep_trying(monitor, backoff, stop, move || Arc::clone(&task).attempt());
+            running.spawn(trying.instrument(scope));
         }
     }
     Ok(())
@@ -266,8 +274,10 @@ pub(crate) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, V
         None => spec.settings.clone(),
     };
     let plugins = &shared.settings.plugins;
-    let resolved = plugins
-        .resolve(spec.kind, &spec.class, &settings)
+    // What a connector has to say about its settings is the connector's.
+    let scope = scope::of_connector(&spec.name);
+    let resolved = scope
+        .in_scope(|| plugins.resolve(spec.kind, &spec.class, &settings))
         .map_err(refuse)?;
     match &shared.settings.placeholders {
         Some(placeholders) => resolved

@@ -93,6 +93,25 @@ impl Worker {
         (code, answer.text().await.unwrap_or_default())
     }
 
+    /// Sends a request with a JSON body, and returns the answer's code; 0 if nobody answers.
+    pub async fn send(&self, method: &str, path: &str, body: &str) -> u16 {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let method = method.parse().expect("a method");
+        let request = reqwest::Client::new()
+            .request(method, url)
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        request
+            .send()
+            .await
+            .map_or(0, |answer| answer.status().as_u16())
+    }
+
+    /// The port of its REST API.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The sum of a metric's series; `None` before it exists.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await?;

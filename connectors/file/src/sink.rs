@@ -22,6 +22,7 @@ use tapline_sdk::{
     SinkContext, TopicPartition,
 };
 use tokio::task::spawn_blocking;
+use tracing::Span;
 
 /// How long a put waits for another task's: longer than any one write of a batch takes.
 const HELD_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -294,7 +295,9 @@ async fn hold(target: &Target, known: Option<Entry>) -> Result<Held, Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    spawn_blocking(work).await.unwrap_or_else(|ended| {
+    let scope = Span::current();
+    let work = spawn_blocking(move || scope.in_scope(work));
+    work.await.unwrap_or_else(|ended| {
         Err(Error::disconnected("the thread that writes the file has ended").because(ended))
     })
 }

@@ -24,6 +24,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::Instrument;
 
 /// How often the durable position is looked at: the server frees its log a second later than it could, and hears one
 /// message a second instead of one per commit.
@@ -74,7 +75,7 @@ impl Feedback {
             upto: upto_sender,
             every,
         };
-        let task = AbortOnDropHandle::new(tokio::spawn(teller.run()));
+        let task = AbortOnDropHandle::new(tokio::spawn(teller.run().in_current_span()));
         Self { shared, upto, task }
     }
 

@@ -30,6 +30,7 @@ use std::{
 };
 use tapline_sdk::{Error, Output, Progress, Result};
 use tokio::{sync::mpsc, task::JoinSet};
+use tracing::Instrument;
 use worker::{Part, Worker};
 
 /// A range of this many blocks (64 MiB) is worth a connection of its own, and is read in a second or so.
@@ -161,7 +162,7 @@ impl Snapshot<'_> {
                 connection,
                 parts_in.clone(),
             );
-            workers.spawn(worker.run());
+            workers.spawn(worker.run().in_current_span());
         }
         drop(parts_in);
         while let Some(part) = parts.recv().await {

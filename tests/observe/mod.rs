@@ -1,0 +1,7 @@
+//! What an operator sees: metrics through a real Prometheus, the dashboard's queries, log lines.
+
+mod dashboard;
+mod figures;
+mod logs;
+mod prometheus;
+mod spans;
