@@ -4,6 +4,7 @@
 //! `TAPLINE_PROVE=1` runs the long profile, else the quick one. A failure prints its seed; `TAPLINE_SEED` runs one.
 
 mod damage;
+mod follow;
 mod full;
 mod model;
 mod power;
