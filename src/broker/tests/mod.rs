@@ -7,6 +7,7 @@ mod damage;
 mod follow;
 mod full;
 mod model;
+mod passes;
 mod power;
 mod sweep;
 mod upkeep;

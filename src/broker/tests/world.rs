@@ -822,6 +822,11 @@ enum Answer<T> {
     Unknown,
 }
 
+/// An answer that must be there.
+pub(super) fn take_answer<T>(answer: &mut Receiver<Result<T, Error>>) -> Result<T, Error> {
+    answer.try_recv().expect("an answer")
+}
+
 fn take<T>(answer: &mut Receiver<Result<T, Error>>) -> Answer<T> {
     match answer.try_recv() {
         Ok(Ok(done)) => Answer::Done(done),
