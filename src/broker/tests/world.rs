@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::broker::{
-    Append, Commit, GroupPosition, NewTopic, TopicInfo,
+    Append, Commit, GroupPosition, NewTopic, SINK_LIMIT_PERCENT, TopicInfo,
     batch::{BatchBuilder, BatchReader, Batches, Compression},
     compact::{self, Host, Outcome},
     groups::GROUPS_TOPIC,
@@ -100,6 +100,8 @@ pub(super) struct World {
     pub retained: u64,
     /// Targets of compacted topics.
     pub targets: Targets,
+    /// Stored positions are beyond all records, and hold nothing back.
+    pub far: bool,
     /// Records go to this topic alone.
     pub only: Option<&'static str>,
 }
@@ -129,6 +131,7 @@ impl World {
             swaps: 0,
             retained: 0,
             targets: Targets::default(),
+            far: false,
             only: None,
         }
     }
@@ -290,7 +293,10 @@ impl World {
         let at = (topic.expect("the topic is there").0.clone(), partition);
         self.check_overdue(&at, offset);
         let log = self.log.as_ref().expect("the log is open");
-        for group in OWNERS.into_iter().chain(FOLLOWERS) {
+        let usage = retention::usage_percent(&log.shared().means.stats);
+        // Near the limit nobody is waited for.
+        let groups = OWNERS.into_iter().chain(FOLLOWERS);
+        for group in groups.filter(|_| usage < SINK_LIMIT_PERCENT) {
             for position in log.positions(group) {
                 let here = position.topic_id == topic_id && position.partition == partition;
                 assert!(
@@ -527,8 +533,8 @@ impl World {
                 id,
                 self.random.u32(..partitions),
             );
-            let next = match self.random.bool() {
-                true => self.random.u64(..1 << 40),
+            let next = match self.far || self.random.bool() {
+                true => self.random.u64(1 << 39..1 << 40),
                 // Somewhere in what is there.
                 false => self.random.u64(..400),
             };
