@@ -6,7 +6,7 @@
 //!
 //! | What | goes |
 //! |---|---|
-//! | a record whose key has a newer one | unless the newer one lacks fields that it has ([`latest`]) |
+//! | a record whose key has a newer one | unless the newer one lacks fields that it has, or was moved from its key without them ([`latest`]) |
 //! | a tombstone | `delete.retention.ms` after it was first compacted, once every sink has passed |
 //! | a record without a key, a barrier | once every sink has passed and no row below it is left |
 //! | a batch of a Kafka transaction or of an idempotent producer | never, for now |
@@ -26,7 +26,7 @@ use super::{
     rules::Rules,
     swap::Swap,
 };
-use latest::{Latest, UNAVAILABLE};
+use latest::{Latest, Marks};
 use rewrite::Rewrite;
 use scan::{Bad, Source};
 use std::{
@@ -284,8 +284,7 @@ fn look(
             batch.each(|record| {
                 // A full map may have ended the last pass within a segment, and within what is one batch now.
                 if let Some(key) = record.key.filter(|_| record.offset >= plan.clean_to) {
-                    let unavailable = record.headers.get(UNAVAILABLE).flatten();
-                    latest.add(key, record.offset, unavailable);
+                    latest.add(key, record.offset, Marks::of(&record.headers));
                 }
             })?;
             map_end = map_end.max(batch.next_offset());
@@ -295,6 +294,7 @@ fn look(
         }
         map_end = source.end;
     }
+    latest.pin();
     if latest.is_open() {
         let clean = plan.sources.iter();
         for source in clean.take_while(|source| source.base < plan.clean_to) {
@@ -302,8 +302,7 @@ fn look(
             while let Some(mut batch) = batches.next(host)? {
                 batch.each(|record| {
                     if let Some(key) = record.key.filter(|_| record.offset < plan.clean_to) {
-                        let unavailable = record.headers.get(UNAVAILABLE).flatten();
-                        latest.add_older(key, record.offset, unavailable);
+                        latest.add_older(key, record.offset, Marks::of(&record.headers));
                     }
                 })?;
             }
