@@ -206,7 +206,85 @@ pub async fn write_segments(dir: &Path) -> Vec<PathBuf> {
             .expect("durable");
     }
     log.close().await.expect("closed");
-    let mut files: Vec<PathBuf> = fs::read_dir(dir.join("logs/orders-0"))
+    segment_files(&dir.join("logs/orders-0"))
+}
+
+/// A compacted log with tombstones, sparse offsets and ranges without a record, and a topic that retention shortened:
+/// for Kafka's tools. Returns the segment files of both, and how many records each holds.
+pub async fn write_kept(dir: &Path) -> [(Vec<PathBuf>, usize); 2] {
+    let settings = Settings {
+        checkpoint_interval: Duration::from_millis(5),
+        upkeep_interval: Duration::from_millis(5),
+        ..small()
+    };
+    let log = Embedded::open(dir, settings).expect("the log opens");
+    let compacted = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "4096"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+    ];
+    let retained = [("retention.bytes", "20000"), ("segment.bytes", "4096")];
+    let topics = vec![new("compacted", &compacted), new("retained", &retained)];
+    log.create(topics).await.expect("topics");
+    let mut writer = log.writer("o").await.expect("a writer");
+    let stats = log.stats();
+    let until = Instant::now() + Duration::from_secs(120);
+    let enough = || {
+        let done = (&stats.compactions, &stats.retention_segments);
+        done.0.load(Relaxed) >= 5 && done.1.load(Relaxed) >= 5
+    };
+    for number in 0_u64.. {
+        if number >= 400 && enough() {
+            break;
+        }
+        assert!(Instant::now() < until, "upkeep does nothing");
+        let appends = ["compacted", "retained"].map(|topic| {
+            let mut builder = BatchBuilder::new();
+            for record in 0..3 {
+                let number = number * 3 + record;
+                // A few keys that come again and again, one that comes once, and deletions.
+                let key = match number {
+                    50 => 1_000_u64,
+                    _ => number % 7,
+                };
+                let value = format!("value {number} {}", "x".repeat(40)).into_bytes();
+                let value = (number % 11 != 0).then_some(value.as_slice());
+                let headers = [("h", Some(&b"v"[..]))];
+                builder
+                    .append(Some(&key.to_be_bytes()), value, 1_700_000_000_000, headers)
+                    .expect("a small record");
+            }
+            let codec = [Compression::None, Compression::Lz4][number as usize % 2];
+            Append {
+                to: at(topic),
+                batch: builder.finish(codec).expect("a batch"),
+            }
+        });
+        let commit = Commit {
+            appends: appends.into(),
+            positions: Vec::new(),
+        };
+        writer.commit(commit).await.expect("durable");
+    }
+    log.close().await.expect("closed");
+    ["compacted", "retained"].map(|topic| {
+        let files = segment_files(&dir.join(format!("logs/{topic}-0")));
+        let logs = files
+            .iter()
+            .filter(|file| file.extension() == Some("log".as_ref()));
+        let records = logs.map(|file| {
+            let dumped = dump(file, Dump::Records, &mut std::io::sink()).expect("readable");
+            assert_eq!(dumped.damaged, 0);
+            usize::try_from(dumped.records).expect("few")
+        });
+        let records = records.sum();
+        (files, records)
+    })
+}
+
+/// Logs and indexes of a partition's folder.
+fn segment_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| {

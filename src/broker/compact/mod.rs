@@ -218,7 +218,7 @@ fn pass(
     let (latest, map_end) = look(shared, partition, plan, host)?;
     // Positions only grow, so a floor that was read before is never above the one that holds.
     let floor = floor_of(&shared.floors(), partition);
-    let mut rewrite = Rewrite::new(partition, rules, &latest, plan.log_start, floor);
+    let mut rewrite = Rewrite::new(partition, rules, (&latest, map_end), plan.log_start, floor);
     let sources: Vec<&Source> = plan
         .sources
         .iter()

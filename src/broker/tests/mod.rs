@@ -4,8 +4,10 @@
 //! `TAPLINE_PROVE=1` runs the long profile, else the quick one. A failure prints its seed; `TAPLINE_SEED` runs one.
 
 mod damage;
+mod follow;
 mod full;
 mod model;
+mod passes;
 mod power;
 mod sweep;
 mod upkeep;
