@@ -71,7 +71,7 @@ pub(crate) struct Reading {
     pub(super) lag_max: f64,
 }
 
-/// While it lives, an attempt may have records under way; afterwards there are none.
+/// While it lives, an attempt may have partitions and records under way; afterwards there are none.
 pub(crate) struct Attempting(Arc<Work>);
 
 impl Work {
@@ -155,7 +155,9 @@ impl Work {
 
 impl Drop for Attempting {
     fn drop(&mut self) {
-        self.0.0.lock().under_way(Instant::now(), |_| 0);
+        let mut figures = self.0.0.lock();
+        figures.under_way(Instant::now(), |_| 0);
+        figures.partitions = 0;
     }
 }
 

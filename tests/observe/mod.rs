@@ -3,5 +3,6 @@
 mod dashboard;
 mod figures;
 mod logs;
+mod original;
 mod prometheus;
 mod spans;
