@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tapline::worker::{ConnectorKind, ConnectorSpec, Settings, Worker};
+use tapline::worker::{Author, ConnectorKind, ConnectorSpec, Settings, Worker};
 use tempfile::TempDir;
 
 /// Drops every record.
@@ -78,6 +78,7 @@ fn spec(name: &str, kind: ConnectorKind, more: &[(&str, &str)]) -> ConnectorSpec
         },
         settings: settings.collect::<BTreeMap<_, _>>(),
         origin: None,
+        author: Author::default(),
     }
 }
 
