@@ -43,6 +43,13 @@ impl Defaults {
         Ok((Self(kept.collect()), warnings))
     }
 
+    /// The converter of connectors that name none for this role (`value.converter`), if it is set.
+    #[must_use]
+    pub fn class(&self, role: &str) -> Option<&'static Class> {
+        let role = ROLES.iter().find(|known| **known == role)?;
+        Class::find(self.0.get(*role)?.trim())
+    }
+
     /// The settings of a connector with these converters where it names none. With it comes one sentence per key that
     /// means nothing for that reason.
     #[must_use]

@@ -54,10 +54,13 @@ impl Plugins {
         let found = self.lookup(class).or_else(|| self.shared(class, given));
         let found = found.ok_or_else(|| self.no_such(class))?;
         let mut check = Check::new(given, placeholders, author);
-        let mut configs: Vec<ConfigInfo> = form::all(&found, &check.written)
-            .into_iter()
-            .map(|row| check.judge(row))
-            .collect();
+        let mut rows = form::all(&found, &check.written);
+        for row in &mut rows {
+            if let Some(class) = self.converters.class(&row.info.name) {
+                row.info.default_value = Some(class.class.to_owned());
+            }
+        }
+        let mut configs: Vec<ConfigInfo> = rows.into_iter().map(|row| check.judge(row)).collect();
         check.nulls_of_nobody(&mut configs);
         across::judge(&check, found.plugin.kind(), &mut configs);
         // As in Connect, a connector is asked about the whole only once each key by itself holds.

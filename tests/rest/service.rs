@@ -172,7 +172,7 @@ async fn a_workers_converters_stand_in_where_a_connector_names_none() {
         let log = service.log();
         assert!(reached, "{name}: {found}\n{log}");
     }
-    // A validation shows what was written, and judges the whole.
+    // A validation shows the worker's converter as the default, and judges the whole.
     let mut config = source("text");
     config["name"] = json!("text");
     let checked = "/connector-plugins/FileStreamSource/config/validate";
@@ -184,6 +184,7 @@ async fn a_workers_converters_stand_in_where_a_connector_names_none() {
         .map(|config| &config["value"])
         .filter(|value| value["name"] == "value.converter")
         .collect();
+    let class = "org.apache.kafka.connect.storage.StringConverter";
     assert_eq!(shown.len(), 1);
-    assert_eq!(shown[0]["value"], Value::Null);
+    assert_eq!(shown[0]["value"], class);
 }

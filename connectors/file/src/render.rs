@@ -10,7 +10,7 @@ use crate::{
     record::{CONTINUED, LINE, MESSAGE, RAW},
 };
 use std::sync::Arc;
-use tapline_sdk::{RecordRef, Rows, Schema, Value};
+use tapline_sdk::{Cell, RecordRef, Rows, Schema, Value};
 
 /// What stands for a value that the source did not send, as in Debezium.
 const UNAVAILABLE: &str = "__debezium_unavailable_value";
@@ -67,11 +67,15 @@ fn line(value: Value<'_>, parts: Parts, out: &mut Vec<u8>) -> bool {
         plain(None, value, out);
         return false;
     };
-    match parts.raw.map(|at| cells.get(at)) {
-        Some(Value::Bytes(raw)) => out.extend_from_slice(raw),
+    let cell = |at: usize| cells.cells().get(at).copied().unwrap_or(Cell::Null);
+    match (parts.raw.map(cell), cell(parts.message)) {
+        // Text was checked when it was read: its bytes are taken as they are.
+        (Some(bytes @ Cell::Bytes(_)), _) | (_, bytes @ Cell::Text(_)) => {
+            out.extend_from_slice(cells.arena().raw(bytes));
+        }
         _ => plain(None, cells.get(parts.message), out),
     }
-    parts.continued.map(|at| cells.get(at)) == Some(Value::Bool(true))
+    parts.continued.map(cell) == Some(Cell::Bool(true))
 }
 
 fn plain(schema: Option<&Schema>, value: Value<'_>, out: &mut Vec<u8>) {
