@@ -171,6 +171,13 @@ impl Daemon {
         self.ask(Method::GET, path, None).await
     }
 
+    /// The body of a GET as it is.
+    pub async fn text(&self, path: &str) -> String {
+        let asked = client().get(format!("{}{path}", self.url()));
+        let answer = asked.send().await.expect("it answers");
+        answer.text().await.expect("a body")
+    }
+
     /// Waits until a connector has this state.
     pub async fn reaches(&self, name: &str, state: &str) {
         let reached = wait::within(wait::DEADLINE, async || {
