@@ -3,6 +3,7 @@
 mod access;
 mod canary;
 mod configs;
+mod daemon;
 mod lifecycle;
 mod offsets;
 mod plugins;

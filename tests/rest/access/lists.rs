@@ -1,9 +1,7 @@
 //! Allow-lists: what comes over HTTP may name only what the worker's settings list; the operator's files everything.
 
-use crate::support::{
-    daemon::{Daemon, said, written},
-    wait::until,
-};
+use crate::rest::daemon::{Daemon, said, written};
+use crate::support::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{

@@ -1,6 +1,6 @@
 //! `tapline worker` or `tapline run` with settings of its own: started, killed, asked over HTTP as anybody might.
 
-use super::{
+use crate::support::{
     process::{Process, free_port},
     wait,
 };
