@@ -45,10 +45,14 @@ impl Plan {
     /// `tasks.max.enforce` is off.
     pub(crate) fn of(shared: &Shared, spec: &ConnectorSpec) -> Result<Self> {
         let resolved = check(shared, spec).map_err(|refusals| {
+            let remedy = match refusals.as_slice() {
+                [one] => one.issue.remedy.clone(),
+                _ => "correct its settings and apply them again".to_owned(),
+            };
             let text = ApplyError::Refused(refusals).to_string();
             Error::config(format!("cannot start connector {}: {text}", spec.name))
                 .code("TL0110")
-                .remedy("correct its settings and apply them again")
+                .remedy(remedy)
         })?;
         let tasks_max = resolved.framework.get(&keys::TASKS_MAX)?;
         let configs = match &resolved.plugin {

@@ -2,11 +2,8 @@
 //! says, writes and keeps is searched for each of them.
 
 use super::access::users::user;
-use crate::support::{
-    daemon::{Daemon, client, said, written},
-    postgres::Postgres,
-    wait::until,
-};
+use crate::rest::daemon::{Daemon, client, said, written};
+use crate::support::{postgres::Postgres, wait::until};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Method, header};
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ mod access;
 mod behaviour;
 mod canary;
 mod configs;
+mod daemon;
 mod lifecycle;
 mod offsets;
 mod offsets_shown;

@@ -3,7 +3,6 @@
 //! Never a mock of what users run, never a bare sleep.
 
 pub mod compare;
-pub mod daemon;
 pub mod postgres;
 pub mod process;
 pub mod replica;

@@ -1,10 +1,8 @@
 //! HTTPS: a certificate from files, another one when they change, and clients that must show theirs.
 
 use super::users::user;
-use crate::support::{
-    daemon::{Daemon, said, written},
-    wait::{DEADLINE, until, within},
-};
+use crate::rest::daemon::{Daemon, said, written};
+use crate::support::wait::{DEADLINE, until, within};
 use reqwest::{Certificate, Identity};
 use std::{fs, process::Command};
 

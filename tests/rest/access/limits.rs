@@ -1,9 +1,7 @@
 //! How much may be asked: sizes, times and numbers, each a setting; and by which names.
 
-use crate::support::{
-    daemon::{Daemon, client},
-    wait::{DEADLINE, until},
-};
+use crate::rest::daemon::{Daemon, client};
+use crate::support::wait::{DEADLINE, until};
 use reqwest::{Method, header};
 use serde_json::json;
 use tokio::{

@@ -1,9 +1,7 @@
 //! Allow-lists: what comes over HTTP may name only what the worker's settings list; the operator's files everything.
 
-use crate::support::{
-    daemon::{Daemon, said, written},
-    wait::until,
-};
+use crate::rest::daemon::{Daemon, said, written};
+use crate::support::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -162,8 +160,7 @@ async fn what_is_listed_is_read_and_a_link_or_dots_lead_nowhere_else() {
     assert_eq!(answer.0, 201, "{answer:?}");
     let records = "/tapline/v1/topics/t/records?offset=0&max=10";
     until("both lines are in the log", async || {
-        let (status, records) = daemon.get(records).await;
-        (status == 200 && records.to_string().contains("two")).then_some(())
+        daemon.text(records).await.contains("two").then_some(())
     })
     .await;
     // A link that takes the file's place later is found when the file is opened.
@@ -177,8 +174,11 @@ async fn what_is_listed_is_read_and_a_link_or_dots_lead_nowhere_else() {
         status.to_string().contains(CONNECTOR_PATHS).then_some(())
     })
     .await;
-    let (_, records) = daemon.get(records).await;
-    assert!(!records.to_string().contains("canary"), "{records}");
+    let records = daemon.text(records).await;
+    assert!(
+        records.contains("two") && !records.contains("canary"),
+        "{records}"
+    );
 }
 
 fn append(daemon: &Daemon, line: &str) {

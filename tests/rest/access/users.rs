@@ -1,10 +1,7 @@
 //! Who may ask: users of a file, on every listener, and commands of the worker's own user.
 
-use crate::support::{
-    daemon::{Daemon, client, said, written},
-    process::free_port,
-    wait::until,
-};
+use crate::rest::daemon::{Daemon, client, said, written};
+use crate::support::{process::free_port, wait::until};
 use reqwest::header;
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio, time::Instant};
 

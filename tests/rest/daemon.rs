@@ -1,6 +1,6 @@
 //! `tapline worker` or `tapline run` with settings of its own: started, killed, asked over HTTP as anybody might.
 
-use super::{
+use crate::support::{
     process::{Process, free_port},
     wait,
 };
@@ -169,6 +169,13 @@ impl Daemon {
     /// GET.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(Method::GET, path, None).await
+    }
+
+    /// The body of a GET as it is.
+    pub async fn text(&self, path: &str) -> String {
+        let asked = client().get(format!("{}{path}", self.url()));
+        let answer = asked.send().await.expect("it answers");
+        answer.text().await.expect("a body")
     }
 
     /// Waits until a connector has this state.
