@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -112,7 +112,7 @@ impl Fleet {
             size,
             source,
             target,
-            service: Service::new(),
+            service: Service::new(Path::new(env!("CARGO_BIN_EXE_tapline"))),
             members: Vec::new(),
             random: Rng::with_seed(seed),
             starts: Vec::new(),

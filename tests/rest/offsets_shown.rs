@@ -13,7 +13,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -41,7 +41,7 @@ impl Replica {
              insert into others select generate_series(1, 3)",
         )
         .await;
-        let mut service = Service::new();
+        let mut service = Service::new(Path::new(env!("CARGO_BIN_EXE_tapline")));
         service.start().await;
         let source = json!({
             "connector.class": "io.tapline.postgres.PostgresSource", "database.hostname": "127.0.0.1",
@@ -320,7 +320,7 @@ struct Copy {
 
 impl Copy {
     async fn new(text: &str) -> Self {
-        let mut service = Service::new();
+        let mut service = Service::new(Path::new(env!("CARGO_BIN_EXE_tapline")));
         let (lines, copy) = (
             service.folder().join("lines.txt"),
             service.folder().join("copy.txt"),

@@ -8,6 +8,7 @@ use crate::support::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// One source of three tables, one sink whose three tasks have a topic each.
 async fn replicate(service: &Service, from: &Postgres, to: &Postgres) {
@@ -48,7 +49,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
         ))
         .await;
     }
-    let mut service = Service::new();
+    let mut service = Service::new(Path::new(env!("CARGO_BIN_EXE_tapline")));
     service.start().await;
     replicate(&service, &from, &to).await;
     equal(&from, &to, &service).await;
@@ -108,7 +109,7 @@ async fn a_killed_service_comes_back_with_every_connector_in_its_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_refuses_a_busy_port() {
-    let service = Service::new();
+    let service = Service::new(Path::new(env!("CARGO_BIN_EXE_tapline")));
     let _taken =
         std::net::TcpListener::bind(("127.0.0.1", service.port())).expect("the port is free");
     let output = service.command().output().expect("the binary starts");
@@ -123,8 +124,9 @@ async fn a_service_refuses_a_busy_port() {
 async fn a_workers_converters_stand_in_where_a_connector_names_none() {
     let settings = "value.converter: org.apache.kafka.connect.storage.StringConverter\n\
                     key.converter: json\nkey.converter.schemas.enable: false\n";
-    let mut service = Service::with_settings(settings);
+    let mut service = Service::new(Path::new(env!("CARGO_BIN_EXE_tapline")));
     let folder = service.folder().to_owned();
+    std::fs::write(folder.join("worker.yaml"), settings).expect("the settings can be written");
     let path = |name: &str| folder.join(name);
     let file = |name: &str| path(name).display().to_string();
     std::fs::write(path("lines"), "one\ntwo\n").expect("a file");

@@ -6,14 +6,18 @@ use super::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::{fs::File, path::PathBuf, process::Command};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tempfile::TempDir;
 
 /// A worker that keeps its folder and port over kills.
 pub struct Service {
+    binary: PathBuf,
     folder: TempDir,
     port: u16,
-    settings: Option<PathBuf>,
     rest: Rest,
     process: Option<Process>,
 }
@@ -61,14 +65,14 @@ impl Rest {
 }
 
 impl Service {
-    /// A worker with the default settings, not started yet.
-    pub fn new() -> Self {
+    /// A worker of this binary with the default settings, not started yet.
+    pub fn new(binary: &Path) -> Self {
         let port = free_port();
         let client = reqwest::Client::builder().no_proxy().build();
         Self {
+            binary: binary.to_owned(),
             folder: TempDir::new().expect("a folder"),
             port,
-            settings: None,
             rest: Rest {
                 url: format!("http://127.0.0.1:{port}"),
                 client: client.expect("a client"),
@@ -77,18 +81,9 @@ impl Service {
         }
     }
 
-    /// As [`Service::new`], with the text of a `worker.yaml`.
-    pub fn with_settings(text: &str) -> Self {
-        let mut service = Self::new();
-        let path = service.folder.path().join("worker.yaml");
-        std::fs::write(&path, text).expect("the settings can be written");
-        service.settings = Some(path);
-        service
-    }
-
-    /// The command that starts it.
+    /// The command that starts it; a test may leave a `worker.yaml` in the folder.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapline"));
+        let mut command = Command::new(&self.binary);
         command
             .arg("worker")
             .arg("--data-dir")
@@ -98,7 +93,8 @@ impl Service {
             .args(["--registry", "off"])
             .arg("--allow-files")
             .arg(self.folder.path());
-        if let Some(settings) = &self.settings {
+        let settings = self.folder.path().join("worker.yaml");
+        if settings.exists() {
             command.arg("--config").arg(settings);
         }
         command
@@ -158,7 +154,7 @@ impl Service {
     }
 
     /// The folder of data and log; what a test leaves there goes with it.
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 

@@ -194,6 +194,12 @@ impl Latest {
         })
     }
 
+    /// Whether the key's last record stands right behind this one.
+    pub(super) fn ends_behind(&self, key: &[u8], offset: u64) -> bool {
+        let newest = self.newest.get(&self.hash(key));
+        newest.is_some_and(|newest| *newest == offset + 1)
+    }
+
     fn hash(&self, key: &[u8]) -> u128 {
         let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(key));
         u128::from(high) << 64 | u128::from(low)
@@ -286,6 +292,14 @@ mod tests {
         offsets
             .filter(|offset| latest.needs(key.as_bytes(), *offset))
             .collect()
+    }
+
+    #[test]
+    fn the_record_right_before_a_keys_last_one_is_known() {
+        let latest = map(&[("a", 3, None), ("a", 4, None), ("b", 6, None)]);
+        let behind = |key: &str, offset| latest.ends_behind(key.as_bytes(), offset);
+        assert!(behind("a", 3) && behind("b", 5));
+        assert!(!behind("a", 4) && !behind("a", 2) && !behind("c", 3));
     }
 
     #[test]

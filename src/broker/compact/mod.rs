@@ -7,6 +7,7 @@
 //! | What | goes |
 //! |---|---|
 //! | a record whose key has a newer one | unless the newer one lacks fields that it has, or was moved from its key without them ([`latest`]) |
+//! | a record right before the tombstone that ends its key | once every sink has passed: it tells of the delete |
 //! | a tombstone | `delete.retention.ms` after it was first compacted, once every sink has passed |
 //! | a record without a key, a barrier | once every sink has passed and no row below it is left |
 //! | a batch of a Kafka transaction or of an idempotent producer | never, for now |

@@ -154,7 +154,10 @@ impl<'a> Rewrite<'a> {
             return !passed || self.rows_below;
         };
         if !self.latest.needs(key, record.offset) {
-            return false;
+            // Who reads envelopes acts on the delete, and takes the tombstone right behind it for its echo.
+            let announces = !passed && self.latest.ends_behind(key, record.offset);
+            self.rows_below |= announces;
+            return announces;
         }
         if record.value.is_some() {
             self.rows_below = true;
