@@ -346,11 +346,13 @@ mod tests {
         };
         let access = Access::listed(&lists, &[]);
         let of = |text: &str| {
-            let text = text.replace("IN", &path("in")).replace("OUT", &path("out"));
+            let text = text
+                .replace("<in>", &path("in"))
+                .replace("<out>", &path("out"));
             super::resolve(&text, &access)
         };
-        assert_eq!(of("${file:IN/p:k}").as_deref(), Ok("hunter2"));
-        assert_eq!(of("${directory:IN:p}").as_deref(), Ok("k=hunter2"));
+        assert_eq!(of("${file:<in>/p:k}").as_deref(), Ok("hunter2"));
+        assert_eq!(of("${directory:<in>:p}").as_deref(), Ok("k=hunter2"));
         for (text, setting) in [
             (
                 "${env:HOME}",
@@ -361,19 +363,19 @@ mod tests {
                 "config.providers.env.param.allowlist.pattern",
             ),
             (
-                "${file:OUT/p:k}",
+                "${file:<out>/p:k}",
                 "config.providers.file.param.allowed.paths",
             ),
             (
-                "${file:OUT/none:k}",
+                "${file:<out>/none:k}",
                 "config.providers.file.param.allowed.paths",
             ),
             (
-                "${file:IN/../out/p:k}",
+                "${file:<in>/../out/p:k}",
                 "config.providers.file.param.allowed.paths",
             ),
             (
-                "${directory:OUT:p}",
+                "${directory:<out>:p}",
                 "config.providers.directory.param.allowed.paths",
             ),
         ] {
