@@ -26,9 +26,6 @@ pub struct Settings {
     pub log_bytes_max: Option<u64>,
     /// How often the log looks for what retention and compaction can remove. Default 30 s.
     pub upkeep_interval: Duration,
-    /// Whether topics are compacted at all. Default off, until its proof holds in full: in the simulation one power cut
-    /// of 2,000 runs (seed 561) brought back an older value of a key.
-    pub compaction: bool,
     /// Memory for the keys of one compaction; a log with more keys takes several passes. Default 32 MiB.
     pub compaction_map_bytes: usize,
     /// When a commit is synced.
@@ -64,7 +61,6 @@ impl Default for Settings {
             retention_ms: Some(7 * 24 * 60 * 60 * 1_000),
             log_bytes_max: None,
             upkeep_interval: Duration::from_secs(30),
-            compaction: false,
             compaction_map_bytes: 32 << 20,
             flush: Flush::Always,
         }

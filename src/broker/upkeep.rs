@@ -136,9 +136,6 @@ impl Runner {
             }
         }
         let shared = Arc::clone(&self.shared);
-        if !shared.settings.compaction {
-            return true;
-        }
         for (partition, rules) in compactable(&shared) {
             if let Err(why) = compact(&shared, &partition, &rules, self) {
                 // I7: nobody knows what a failed sync has lost.

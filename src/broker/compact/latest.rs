@@ -2,17 +2,25 @@
 //!
 //! A record with unavailable fields ([`UNAVAILABLE`]) says nothing about them: its reader takes them from an earlier
 //! record of the key. So below such a record stays the newest one that has what it lacks, and so on down to a record
-//! that has everything.
+//! that has everything. A change of the key moves a row: where the record that arrives lacks something, the sink takes
+//! it from the row under the old key, so all records of that one stay.
 //!
 //! Keys are known by 128 bits of a hash whose secret is new with every pass, so that nobody can choose two keys that are
 //! taken for one. Memory is bounded: a map that is full tells how far it has come, and the next pass goes on there.
 
-use hashbrown::HashMap;
+use crate::broker::batch::Headers;
+use hashbrown::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 /// The header that names a record's unavailable fields: paths, a comma between paths, a dot between names; a comma,
 /// dot or backslash in a name is preceded by a backslash. Written by the converter.
-pub(super) const UNAVAILABLE: &str = "__tapline.unavailable";
+const UNAVAILABLE: &str = "__tapline.unavailable";
+
+/// The header on the delete of a key change: the row goes to another key.
+const LEAVES: &str = "__debezium.newkey";
+
+/// The header on the record that follows under the new key.
+const ARRIVES: &str = "__debezium.oldkey";
 
 /// What an entry of the map takes: key and value, and the room that hash tables leave free.
 const ENTRY_BYTES: usize = 48;
@@ -20,12 +28,25 @@ const ENTRY_BYTES: usize = 48;
 /// What a part of a chain takes besides the names of its fields.
 const PART_BYTES: usize = 64;
 
+/// What a record says about those that it builds upon.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks<'a> {
+    /// What it lacks.
+    unavailable: Option<&'a [u8]>,
+    leaves: bool,
+    arrives: bool,
+}
+
 /// The records of some offsets that are still needed.
 pub(super) struct Latest {
     hashers: [RandomState; 2],
     newest: HashMap<u128, u64>,
     /// Of keys whose newest record lacks something.
     chains: HashMap<u128, Chain>,
+    /// The key of the last record whose row goes to another key.
+    leaving: Option<u128>,
+    /// Keys of which everything is needed.
+    pinned: HashSet<u128>,
     part_bytes: usize,
     limit: usize,
 }
@@ -46,6 +67,18 @@ struct Chain {
     open: bool,
     /// Of an open chain: parts found below the offsets of the map.
     older: Vec<Part>,
+    /// The row came from another key: by which record, and from which key.
+    arrival: Option<(u64, u128)>,
+}
+
+impl<'a> Marks<'a> {
+    pub(super) fn of(headers: &Headers<'a>) -> Self {
+        Self {
+            unavailable: headers.get(UNAVAILABLE).flatten(),
+            leaves: headers.get(LEAVES).is_some(),
+            arrives: headers.get(ARRIVES).is_some(),
+        }
+    }
 }
 
 impl Latest {
@@ -54,6 +87,8 @@ impl Latest {
             hashers: [RandomState::new(), RandomState::new()],
             newest: HashMap::new(),
             chains: HashMap::new(),
+            leaving: None,
+            pinned: HashSet::new(),
             part_bytes: 0,
             limit,
         }
@@ -63,11 +98,14 @@ impl Latest {
         self.newest.len() * ENTRY_BYTES + self.part_bytes >= self.limit
     }
 
-    /// The next record of a key, with what it lacks.
-    pub(super) fn add(&mut self, key: &[u8], offset: u64, unavailable: Option<&[u8]>) {
+    /// The next record of a key.
+    pub(super) fn add(&mut self, key: &[u8], offset: u64, marks: Marks<'_>) {
         let key = self.hash(key);
         let before = self.newest.insert(key, offset);
-        let Some(unavailable) = unavailable else {
+        if marks.leaves {
+            self.leaving = Some(key);
+        }
+        let Some(unavailable) = marks.unavailable else {
             if let Some(chain) = self.chains.remove(&key) {
                 self.part_bytes -= bytes_of(&chain.parts);
             }
@@ -82,9 +120,24 @@ impl Latest {
             parts: before.into_iter().map(Part::full).collect(),
             ..Chain::default()
         });
+        if marks.arrives {
+            // What this key had before is another row's.
+            chain.parts.clear();
+            chain.arrival = self.leaving.take().map(|from| (offset, from));
+        }
         chain.parts.push(Part::of(offset, unavailable));
-        chain.open = prune(&mut chain.parts);
+        chain.open = prune(&mut chain.parts) && chain.arrival.is_none();
         self.part_bytes = self.part_bytes + bytes_of(&chain.parts) - known;
+    }
+
+    /// All records of the map were added: what arrived and is needed keeps the key that it came from.
+    pub(super) fn pin(&mut self) {
+        let pinned = self.chains.values().filter_map(|chain| {
+            let (offset, from) = chain.arrival?;
+            let is_needed = chain.parts.iter().any(|part| part.offset == offset);
+            is_needed.then_some(from)
+        });
+        self.pinned = pinned.collect();
     }
 
     /// Whether records below those of the map are needed that nobody has looked for yet.
@@ -94,13 +147,13 @@ impl Latest {
 
     /// A record below those of the map, in their order. Beyond the limit chains stay open, which keeps more than is
     /// needed, and never less.
-    pub(super) fn add_older(&mut self, key: &[u8], offset: u64, unavailable: Option<&[u8]>) {
+    pub(super) fn add_older(&mut self, key: &[u8], offset: u64, marks: Marks<'_>) {
         let key = self.hash(key);
         let Some(chain) = self.chains.get_mut(&key).filter(|chain| chain.open) else {
             return;
         };
         let known = bytes_of(&chain.older);
-        match unavailable {
+        match marks.unavailable {
             None => chain.older = vec![Part::full(offset)],
             Some(unavailable) => {
                 chain.older.push(Part::of(offset, unavailable));
@@ -129,7 +182,7 @@ impl Latest {
         let Some(newest) = self.newest.get(&key) else {
             return true;
         };
-        if offset >= *newest {
+        if offset >= *newest || self.pinned.contains(&key) {
             return true;
         }
         self.chains.get(&key).is_some_and(|chain| {
@@ -214,10 +267,17 @@ fn is_within(path: &[u8], above: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn lacks(unavailable: Option<&str>) -> Marks<'_> {
+        Marks {
+            unavailable: unavailable.map(str::as_bytes),
+            ..Marks::default()
+        }
+    }
+
     fn map(records: &[(&str, u64, Option<&str>)]) -> Latest {
         let mut latest = Latest::new(1 << 20);
         for (key, offset, unavailable) in records {
-            latest.add(key.as_bytes(), *offset, unavailable.map(str::as_bytes));
+            latest.add(key.as_bytes(), *offset, lacks(*unavailable));
         }
         latest
     }
@@ -266,9 +326,9 @@ mod tests {
         assert!(latest.is_open());
         let all: Vec<u64> = (0..12).collect();
         assert_eq!(needed(&latest, "a", 0..12), all, "until it is known");
-        latest.add_older(b"a", 2, None);
-        latest.add_older(b"a", 3, Some(b"x"));
-        latest.add_older(b"b", 4, None);
+        latest.add_older(b"a", 2, lacks(None));
+        latest.add_older(b"a", 3, lacks(Some("x")));
+        latest.add_older(b"b", 4, lacks(None));
         latest.close();
         assert!(!latest.is_open());
         assert_eq!(needed(&latest, "a", 0..12), [2, 11]);
@@ -287,12 +347,50 @@ mod tests {
         assert_eq!(needed(&latest, "a", 0..4), [1, 2, 3], "2 has a part of n");
     }
 
+    /// A key change whose row was gone when its large value was asked for: delete, tombstone, create without it.
+    #[test]
+    fn a_row_that_arrives_without_a_value_keeps_the_key_that_it_left() {
+        let leaves = Marks {
+            leaves: true,
+            ..Marks::default()
+        };
+        let arrives = Marks {
+            arrives: true,
+            ..lacks(Some("after.body"))
+        };
+        let moved = || {
+            // An earlier row of the new key is another one.
+            let mut latest = map(&[("old", 1, None), ("new", 2, None), ("new", 3, None)]);
+            latest.add(b"old", 4, leaves);
+            latest.add(b"old", 5, lacks(None));
+            latest.add(b"new", 6, arrives);
+            latest
+        };
+        let mut latest = moved();
+        latest.pin();
+        assert!(!latest.is_open());
+        assert_eq!(needed(&latest, "old", 1..6), [1, 2, 3, 4, 5]);
+        assert_eq!(needed(&latest, "new", 0..7), [6]);
+
+        let mut latest = moved();
+        latest.add(b"new", 7, lacks(Some("after.notes")));
+        latest.pin();
+        assert_eq!(needed(&latest, "old", 1..6), [1, 2, 3, 4, 5]);
+        assert_eq!(needed(&latest, "new", 0..8), [6, 7]);
+
+        let mut latest = moved();
+        latest.add(b"new", 7, lacks(None));
+        latest.pin();
+        assert_eq!(needed(&latest, "old", 1..6), [5]);
+        assert_eq!(needed(&latest, "new", 0..8), [7]);
+    }
+
     #[test]
     fn memory_is_bounded() {
         let mut latest = Latest::new(10 * ENTRY_BYTES);
         let mut added = 0_u64;
         while !latest.is_full() {
-            latest.add(&added.to_be_bytes(), added, None);
+            latest.add(&added.to_be_bytes(), added, lacks(None));
             added += 1;
         }
         assert_eq!(added, 10);

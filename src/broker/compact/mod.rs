@@ -6,7 +6,7 @@
 //!
 //! | What | goes |
 //! |---|---|
-//! | a record whose key has a newer one | unless the newer one lacks fields that it has ([`latest`]) |
+//! | a record whose key has a newer one | unless the newer one lacks fields that it has, or was moved from its key without them ([`latest`]) |
 //! | a tombstone | `delete.retention.ms` after it was first compacted, once every sink has passed |
 //! | a record without a key, a barrier | once every sink has passed and no row below it is left |
 //! | a batch of a Kafka transaction or of an idempotent producer | never, for now |
@@ -26,7 +26,7 @@ use super::{
     rules::Rules,
     swap::Swap,
 };
-use latest::{Latest, UNAVAILABLE};
+use latest::{Latest, Marks};
 use rewrite::Rewrite;
 use scan::{Bad, Source};
 use std::{
@@ -137,14 +137,14 @@ fn plan(partition: &Partition, rules: &Rules, now_ms: i64) -> Option<Plan> {
         return None;
     }
     let sources = sources(partition, &state, rules, now_ms);
-    let bytes = |from: u64, to: u64| {
-        let within = sources
-            .iter()
-            .filter(|source| (from..to).contains(&source.base));
-        within.map(|source| source.bytes).sum::<u64>()
-    };
     let clean_to = state.clean_to;
-    let (clean, dirty) = (bytes(0, clean_to), bytes(clean_to, u64::MAX));
+    let bytes = |is_clean: bool| {
+        let alike = sources
+            .iter()
+            .filter(|source| source.is_clean(clean_to) == is_clean);
+        alike.map(|source| source.bytes).sum::<u64>()
+    };
+    let (clean, dirty) = (bytes(true), bytes(false));
     let plan = Plan {
         log_start: state.log_start,
         clean_to,
@@ -194,7 +194,7 @@ impl Plan {
         let dirty = self
             .sources
             .iter()
-            .find(|source| source.base >= self.clean_to);
+            .find(|source| !source.is_clean(self.clean_to));
         let (Some(dirty), true) = (dirty, rules.max_lag_ms < i64::MAX) else {
             return false;
         };
@@ -276,24 +276,25 @@ fn look(
     let mut latest = Latest::new(shared.settings.compaction_map_bytes);
     let mut map_end = plan.clean_to;
     'full: for source in &plan.sources {
-        if source.base < plan.clean_to {
+        if source.is_clean(plan.clean_to) {
             continue;
         }
         let mut batches = source.batches(partition)?;
         while let Some(mut batch) = batches.next(host)? {
             batch.each(|record| {
-                if let Some(key) = record.key {
-                    let unavailable = record.headers.get(UNAVAILABLE).flatten();
-                    latest.add(key, record.offset, unavailable);
+                // A full map may have ended the last pass within a segment, and within what is one batch now.
+                if let Some(key) = record.key.filter(|_| record.offset >= plan.clean_to) {
+                    latest.add(key, record.offset, Marks::of(&record.headers));
                 }
             })?;
-            map_end = batch.next_offset();
+            map_end = map_end.max(batch.next_offset());
             if latest.is_full() {
                 break 'full;
             }
         }
         map_end = source.end;
     }
+    latest.pin();
     if latest.is_open() {
         let clean = plan.sources.iter();
         for source in clean.take_while(|source| source.base < plan.clean_to) {
@@ -301,8 +302,7 @@ fn look(
             while let Some(mut batch) = batches.next(host)? {
                 batch.each(|record| {
                     if let Some(key) = record.key.filter(|_| record.offset < plan.clean_to) {
-                        let unavailable = record.headers.get(UNAVAILABLE).flatten();
-                        latest.add_older(key, record.offset, unavailable);
+                        latest.add_older(key, record.offset, Marks::of(&record.headers));
                     }
                 })?;
             }

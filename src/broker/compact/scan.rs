@@ -55,6 +55,11 @@ pub(super) struct Checked<'a> {
 }
 
 impl Source {
+    /// Whether passes that ended at this offset have seen all of it.
+    pub(super) fn is_clean(&self, clean_to: u64) -> bool {
+        self.end <= clean_to
+    }
+
     pub(super) fn open(&self, partition: &Partition) -> io::Result<Arc<dyn File>> {
         let path = partition.path(self.base, "log");
         partition.files.get_of(&path, self.generation)
