@@ -39,12 +39,6 @@ pub(super) fn translate(
             out.settings.insert(name.to_owned(), value.clone());
         }
     }
-    for key in alias.map(|alias| alias.required).unwrap_or_default() {
-        if !settings.contains_key(*key) {
-            let remedy = format!("set {key}, which this class wants");
-            out.issues.push(Issue::new(*key, "is required", remedy));
-        }
-    }
     for (key, default) in alias.map(|alias| alias.defaults).unwrap_or_default() {
         out.settings
             .entry((*key).to_owned())

@@ -105,12 +105,13 @@ impl<'a> Deliver<'a> {
 
     /// Puts one chunk, again and again while the table says so. False: stopped before it was taken.
     async fn put(&mut self, chunk: &Chunk) -> Result<bool, Failure> {
+        // Before it is put, as in Kafka Connect: whoever sees records in the target sees the topic they came from.
+        self.uses(chunk).await?;
         loop {
             let since = Instant::now();
             match self.sink.put(chunk.batch()).await {
                 Ok(rejected) if rejected.is_empty() => {
                     self.taken(chunk, since);
-                    self.uses(chunk).await?;
                     return Ok(true);
                 }
                 Ok(rejected) => {

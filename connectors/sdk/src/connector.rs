@@ -33,7 +33,7 @@ pub struct Alias {
     pub renames: &'static [(&'static str, &'static str)],
     /// That product's keys as its own tools show them, in its order; empty: ours are shown.
     pub keys: &'static [Definition],
-    /// Keys, by its names, that this product wants and ours does without.
+    /// Keys, by its names, that this product wants and ours may do without: wanted of whoever fills in its form.
     pub required: &'static [&'static str],
     /// Whether this product connects before it accepts a configuration: the key that it blames when it cannot.
     pub connects: Option<&'static str>,
