@@ -156,14 +156,16 @@ pub trait Broker: Send + Sync {
     fn create(&self, topics: Vec<NewTopic>) -> BoxFuture<'_, Result<Vec<TopicInfo>, Error>>;
 
     /// Changes settings of a topic, durable on return; `None` takes a setting back to its default. Readers and writers
-    /// go on meanwhile.
+    /// go on meanwhile. All changes are done or none: one that is wrong is TL0209, an unknown topic TL0207.
     fn alter<'a>(
         &'a self,
         topic: &'a str,
         changes: BTreeMap<String, Option<String>>,
     ) -> BoxFuture<'a, Result<TopicInfo, Error>>;
 
-    /// Deletes a topic, durable on return; `Ok(false)` if there is none.
+    /// Deletes a topic with its records and every group's positions in it, durable on return; `Ok(false)` if there is
+    /// none. Its readers get TL0207 from then on; a topic of the same name that is created later has another id, and
+    /// inherits nothing. Whether somebody still needs it is for the caller to say; only [`GROUPS_TOPIC`] is refused.
     fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<bool, Error>>;
 
     /// Moves the log start of a partition up, durable on return: records below are gone.

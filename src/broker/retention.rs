@@ -121,7 +121,7 @@ fn warn(partition: &Arc<Partition>, floor: &Floor, due: u64) {
 }
 
 /// Counts what segments take, and what they may.
-fn measure(shared: &Shared) {
+pub(super) fn measure(shared: &Shared) {
     let mut bytes: u64 = 0;
     for topic in shared.topics.read().iter() {
         for partition in &topic.partitions {

@@ -203,7 +203,12 @@ impl Plan {
             .open(partition)
             .and_then(|file| header_at(&*file, 0, dirty.bytes));
         let first = first.ok().flatten();
-        first.is_some_and(|first| first.base_timestamp_ms < now_ms.saturating_sub(rules.max_lag_ms))
+        let written_ms = first.map(|first| match first.delete_horizon_ms() {
+            // The field says when tombstones may go.
+            Some(_) => first.max_timestamp_ms,
+            None => first.base_timestamp_ms,
+        });
+        written_ms.is_some_and(|written| written < now_ms.saturating_sub(rules.max_lag_ms))
     }
 }
 
@@ -218,7 +223,7 @@ fn pass(
     let (latest, map_end) = look(shared, partition, plan, host)?;
     // Positions only grow, so a floor that was read before is never above the one that holds.
     let floor = floor_of(&shared.floors(), partition);
-    let mut rewrite = Rewrite::new(partition, rules, &latest, plan.log_start, floor);
+    let mut rewrite = Rewrite::new(partition, rules, (&latest, map_end), plan.log_start, floor);
     let sources: Vec<&Source> = plan
         .sources
         .iter()

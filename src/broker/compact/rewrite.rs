@@ -29,6 +29,8 @@ pub(super) struct Rewrite<'a> {
     partition: &'a Partition,
     latest: &'a Latest,
     log_start: u64,
+    /// Up to where the map knows what is needed.
+    map_end: u64,
     /// Below it every sink has read.
     floor: u64,
     now_ms: i64,
@@ -45,7 +47,7 @@ impl<'a> Rewrite<'a> {
     pub(super) fn new(
         partition: &'a Partition,
         rules: &Rules,
-        latest: &'a Latest,
+        (latest, map_end): (&'a Latest, u64),
         log_start: u64,
         floor: u64,
     ) -> Self {
@@ -54,6 +56,7 @@ impl<'a> Rewrite<'a> {
             partition,
             latest,
             log_start,
+            map_end,
             floor,
             now_ms,
             horizon_ms: now_ms.saturating_add(rules.delete_retention_ms),
@@ -102,6 +105,12 @@ impl<'a> Rewrite<'a> {
         let bytes = batch.bytes();
         if batch.is_opaque() {
             (self.opaque_below, self.rows_below) = (true, true);
+            output.copy(&header, bytes)?;
+            return Ok(false);
+        }
+        if header.base_offset >= self.map_end {
+            // What a tombstone here deletes still stands below: it is not even noted that it was seen.
+            self.rows_below = true;
             output.copy(&header, bytes)?;
             return Ok(false);
         }

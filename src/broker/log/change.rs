@@ -1,7 +1,7 @@
-//! Changes of topics: create, alter, delete, move the log start, swap segments. Each is a journal entry of its own, and what it does to
-//! memory and folders can be done again, because recovery does it again.
+//! Changes of topics: create, alter, delete, move the log start, swap segments. Each is a journal entry of its own, and
+//! what it does to memory and folders can be done again, because recovery does it again.
 
-use super::{Log, Op, Shared, answer};
+use super::{Log, Op, Shared, answer, is_groups_topic};
 use crate::broker::{
     NewTopic, TopicInfo, error,
     folder::DELETED,
@@ -64,9 +64,11 @@ impl Log {
     fn operation(&self, op: &Op) -> Result<Option<Operation>, Error> {
         match op {
             Op::Create { topics, .. } => self.create(topics),
-            Op::Delete { topic, .. } => Ok(self
-                .topic_id(topic)
-                .map(|topic_id| Operation::Delete { topic_id })),
+            Op::Delete { topic, .. } => {
+                check_not_ours(topic)?;
+                let topic_id = self.topic_id(topic);
+                Ok(topic_id.map(|topic_id| Operation::Delete { topic_id }))
+            }
             Op::SetLogStart { at, offset, .. } => self.log_start(at, *offset),
             Op::Alter { topic, changes, .. } => self.alter(topic, changes),
             Op::Swap { swap, .. } => {
@@ -123,6 +125,7 @@ impl Log {
         name: &str,
         changes: &BTreeMap<String, Option<String>>,
     ) -> Result<Option<Operation>, Error> {
+        check_not_ours(name)?;
         let topics = self.shared.topics.read();
         let topic = topics.get(name).ok_or_else(|| error::unknown_topic(name))?;
         let mut config = topic.config.clone();
@@ -207,6 +210,18 @@ impl Log {
             Op::Retain { .. } | Op::Stop { .. } | Op::Commit { .. } | Op::Writer { .. } => {}
         }
     }
+}
+
+/// The log's own topic stays as it is: without it no position could be stored.
+fn check_not_ours(topic: &str) -> Result<(), Error> {
+    if !is_groups_topic(topic) {
+        return Ok(());
+    }
+    let error = error::bad_setting(
+        topic,
+        "the log keeps group positions in it, and alone changes it",
+    );
+    Err(error.remedy("name another topic; `tapline offsets` changes positions"))
 }
 
 /// Does an operation that is durable; returns what the next checkpoint makes garbage.

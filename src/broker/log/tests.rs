@@ -873,6 +873,58 @@ fn topics_are_checked_as_kafka_checks_them() {
 }
 
 #[test]
+fn a_topic_is_altered_as_a_whole_or_not_and_the_logs_own_not_at_all() {
+    let dir = TempDir::new().expect("a folder");
+    let mut log = open(dir.path());
+    create(&mut log, "orders");
+    let alter = |log: &mut Log, topic: &str, changes: &[(&str, Option<&str>)]| {
+        let own =
+            |(key, value): &(&str, Option<&str>)| ((*key).to_owned(), value.map(str::to_owned));
+        let (topic, changes) = (topic.to_owned(), changes.iter().map(own).collect());
+        ask(log, |reply| Op::Alter {
+            topic,
+            changes,
+            reply,
+        })
+    };
+    let good = ("retention.ms", Some("60000"));
+    let wrong = alter(&mut log, "orders", &[good, ("segment.bytes", Some("1GiB"))]);
+    assert_eq!(wrong.expect_err("refused").code, Some("TL0209"));
+    assert!(
+        log.topics()
+            .iter()
+            .all(|topic| !topic.config.contains_key("retention.ms"))
+    );
+    let crossed = [
+        ("min.compaction.lag.ms", Some("9")),
+        ("max.compaction.lag.ms", Some("8")),
+    ];
+    let crossed = alter(&mut log, "orders", &crossed).expect_err("no lag is both");
+    assert_eq!(crossed.code, Some("TL0209"));
+    let unknown = alter(&mut log, "order", &[good]).expect_err("there is none");
+    assert_eq!(unknown.code, Some("TL0207"));
+    let info = alter(&mut log, "orders", &[good]).expect("altered");
+    assert_eq!(info.config["retention.ms"], "60000");
+    let info = alter(&mut log, "orders", &[("retention.ms", None)]).expect("taken back");
+    assert!(info.config.is_empty());
+
+    let own = alter(&mut log, GROUPS_TOPIC, &[good]).expect_err("refused");
+    assert_eq!(own.code, Some("TL0209"));
+    let mut delete = |topic: &str| {
+        let topic = topic.to_owned();
+        ask(&mut log, |reply| Op::Delete { topic, reply })
+    };
+    let own = delete(GROUPS_TOPIC).expect_err("refused");
+    assert!(
+        own.remedy
+            .is_some_and(|remedy| remedy.contains("tapline offsets"))
+    );
+    assert!(!delete("order").expect("there is none"));
+    assert!(delete("orders").expect("deleted"));
+    assert!(!delete("orders").expect("it is gone"));
+}
+
+#[test]
 fn a_thousand_topics_commit_as_one_and_come_back() {
     let dir = TempDir::new().expect("a folder");
     let mut log = try_open(
