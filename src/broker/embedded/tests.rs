@@ -315,3 +315,211 @@ async fn an_interval_gathers_commits_and_acknowledges_none_before_its_sync() {
     assert!(u128::from(syncs) <= possible, "{syncs} syncs in {took:?}");
     log.close().await.expect("closed");
 }
+
+/// Keys of the compacted topic that readers and upkeep race on.
+const RACE_KEYS: u64 = 16;
+
+/// What each of compaction and retention must have done before the race ends.
+const RACE_ROUNDS: u64 = 25;
+
+/// The upkeep's thread has the lowest priority, and a loaded machine little for it.
+const RACE_TIME_MAX: Duration = Duration::from_secs(240);
+
+struct Race {
+    log: Embedded,
+    /// Commits that are acknowledged: number `n` writes version `n` of key `n % RACE_KEYS`, and offset `n` of `visits`.
+    acknowledged: std::sync::atomic::AtomicU64,
+    over: AtomicBool,
+}
+
+impl Race {
+    async fn new(dir: &TempDir) -> Self {
+        let settings = Settings {
+            journal_file_bytes: 64 << 10,
+            checkpoint_bytes: 16 << 10,
+            upkeep_interval: Duration::from_millis(1),
+            ..settings()
+        };
+        let log = Embedded::open(dir.path(), settings).expect("the log opens");
+        let topic = |name: &str, config: &[(&str, &str)]| NewTopic {
+            name: name.into(),
+            partitions: 1,
+            config: config
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        let ledger = [
+            ("cleanup.policy", "compact"),
+            ("segment.bytes", "2048"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+        ];
+        let visits = [("retention.bytes", "4096"), ("segment.bytes", "1024")];
+        let topics = vec![topic("ledger", &ledger), topic("visits", &visits)];
+        log.create(topics).await.expect("topics");
+        Self {
+            log,
+            acknowledged: Default::default(),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    async fn write(&self) {
+        let mut writer = self.log.writer("source").await.expect("a writer");
+        let stats = self.log.stats();
+        let began = Instant::now();
+        for number in 0_u64.. {
+            let key = (number % RACE_KEYS).to_be_bytes();
+            let appends = ["ledger", "visits"].map(|topic| {
+                let mut builder = BatchBuilder::new();
+                let value = format!("{number:020}{}", "v".repeat(100));
+                builder
+                    .append(Some(&key), Some(value.as_bytes()), 1, [])
+                    .expect("a small record");
+                Append {
+                    to: at(topic),
+                    batch: builder.finish(Compression::None).expect("a batch"),
+                }
+            });
+            let commit = Commit {
+                appends: appends.into(),
+                positions: Vec::new(),
+            };
+            writer.commit(commit).await.expect("durable");
+            self.acknowledged.store(number + 1, Relaxed);
+            let done = stats
+                .compactions
+                .load(Relaxed)
+                .min(stats.retention_segments.load(Relaxed));
+            if done >= RACE_ROUNDS || began.elapsed() > RACE_TIME_MAX {
+                break;
+            }
+        }
+        self.over.store(true, Relaxed);
+    }
+
+    async fn fetch(&self, topic: &str, offset: u64) -> Result<Vec<(u64, u64, u64)>, Error> {
+        let fetch = Fetch {
+            from: vec![(at(topic), offset)],
+            max_bytes: 1_500,
+            min_bytes: 1,
+            max_wait: Duration::from_millis(5),
+        };
+        let fetched = self.log.fetch(fetch).await?.remove(0);
+        let mut reader = crate::broker::batch::BatchReader::new();
+        let mut records = Vec::new();
+        for batch in crate::broker::batch::Batches::new(&fetched.batches) {
+            let batch = batch.expect("whole batches");
+            for record in reader.read(&batch).expect("a right batch") {
+                let record = record.expect("a right record");
+                let key = record.key.expect("a key").try_into().expect("8 bytes");
+                let value = std::str::from_utf8(record.value.expect("a value")).expect("text");
+                let version = value[..20].parse().expect("a number");
+                if record.offset >= offset {
+                    records.push((record.offset, u64::from_be_bytes(key), version));
+                }
+            }
+            // A batch of what is gone has no record, and is passed all the same.
+            records.push((batch.header.last_offset(), u64::MAX, 0));
+        }
+        Ok(records)
+    }
+
+    /// Reads all of the compacted topic again and again; each time every key is there, not older than acknowledged.
+    async fn scan(&self) -> u64 {
+        let mut scans = 0;
+        while !self.over.load(Relaxed) {
+            let acknowledged = self.acknowledged.load(Relaxed);
+            if acknowledged == 0 {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let mut seen = [None; RACE_KEYS as usize];
+            let mut next = 0;
+            while next < acknowledged {
+                let records = self.fetch("ledger", next).await.expect("readable");
+                assert!(!records.is_empty(), "a hole at {next}");
+                for (offset, key, version) in records {
+                    assert!(offset + 1 >= next, "{offset} comes after {next}");
+                    next = offset + 1;
+                    if let Some(known) = seen.get_mut(key as usize) {
+                        assert!(*known < Some(version), "key {key} went back to {version}");
+                        *known = Some(version);
+                    }
+                }
+            }
+            for version in acknowledged.saturating_sub(RACE_KEYS)..acknowledged {
+                let found = seen[(version % RACE_KEYS) as usize];
+                assert!(found >= Some(version), "{found:?} instead of {version}");
+            }
+            scans += 1;
+        }
+        scans
+    }
+
+    /// Follows the topic that retention shortens: without a gap but where the log's start is said to be.
+    async fn follow(&self, slow: bool) -> u64 {
+        let (mut next, mut gaps) = (0, 0);
+        while !self.over.load(Relaxed) {
+            match self.fetch("visits", next).await {
+                Ok(records) => {
+                    for (offset, key, version) in records {
+                        if key != u64::MAX {
+                            assert_eq!((offset, version), (next, next), "a hole");
+                            next += 1;
+                        }
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error.code, Some("TL0212"), "{}", error.chain());
+                    let topic = self.log.topic("visits").expect("the topic");
+                    let start = topic.partitions.first().expect("a partition").log_start;
+                    assert!(start > next, "{next} is there: {}", error.chain());
+                    (next, gaps) = (start, gaps + 1);
+                }
+            }
+            if slow {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        gaps
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_that_race_swaps_and_retention_see_no_error_hole_or_older_value() {
+    let dir = TempDir::new().expect("a folder");
+    let race = Arc::new(Race::new(&dir).await);
+    let tasks: Vec<_> = (0..2)
+        .flat_map(|number| {
+            let (scans, follows) = (Arc::clone(&race), Arc::clone(&race));
+            [
+                tokio::spawn(async move { scans.scan().await }),
+                tokio::spawn(async move { follows.follow(number == 1).await }),
+            ]
+        })
+        .collect();
+    let writes = Arc::clone(&race);
+    tokio::spawn(async move { writes.write().await })
+        .await
+        .expect("everything was acknowledged");
+    let mut counts = Vec::new();
+    for task in tasks {
+        counts.push(task.await.expect("a reader saw nothing wrong"));
+    }
+    let stats = race.log.stats();
+    let done = (
+        stats.compactions.load(Relaxed),
+        stats.retention_segments.load(Relaxed),
+    );
+    let commits = race.acknowledged.load(Relaxed);
+    crate::broker::tests::report(&format!(
+        "{commits} commits, {} compactions, {} segments retained away; full scans and gaps met: {counts:?}",
+        done.0, done.1
+    ));
+    assert!(done.0 >= RACE_ROUNDS && done.1 >= RACE_ROUNDS, "{done:?}");
+    assert!(
+        counts.iter().step_by(2).all(|scans| *scans > 0),
+        "{counts:?}"
+    );
+}

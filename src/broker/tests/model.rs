@@ -40,6 +40,20 @@ pub(super) struct Attempt {
 /// The topic whose records have keys, and of which only the last ones have to stay.
 pub(super) const COMPACTED: &str = "ledger";
 
+/// The same with retention beside it.
+pub(super) const COMPACTED_AGED: &str = "ledger-aged";
+
+/// Whether only the last records of a topic's keys have to stay.
+pub(super) fn is_compacted(topic: &str) -> bool {
+    topic == COMPACTED || topic == COMPACTED_AGED
+}
+
+/// A target's rows: per key and field, the record that it is from.
+pub(super) type Rows = BTreeMap<u8, BTreeMap<&'static str, u64>>;
+
+/// A record of a compacted topic: its offset and its name.
+pub(super) type Record = (u64, (usize, usize, u32));
+
 /// What a row is made of.
 const FIELDS: [&str; 3] = ["after.a", "after.b", "after.c"];
 
@@ -72,11 +86,8 @@ pub(super) fn kind(attempt: usize, append: usize, record: u32) -> Kind {
     }
 }
 
-/// The rows that a target holds which applied these records in order: per key and field, the record that it is from.
-fn rows<'a>(
-    records: impl IntoIterator<Item = &'a (u64, (usize, usize, u32))>,
-) -> BTreeMap<u8, BTreeMap<&'static str, u64>> {
-    let mut rows: BTreeMap<u8, BTreeMap<&str, u64>> = BTreeMap::new();
+/// Applies records in order, as a target does.
+pub(super) fn apply<'a>(rows: &mut Rows, records: impl IntoIterator<Item = &'a Record>) {
     for (offset, (attempt, append, record)) in records {
         match kind(*attempt, *append, *record) {
             Kind::Barrier => rows.clear(),
@@ -88,6 +99,12 @@ fn rows<'a>(
             }
         }
     }
+}
+
+/// The rows that a target holds which applied these records and no others.
+fn rows<'a>(records: impl IntoIterator<Item = &'a Record>) -> Rows {
+    let mut rows = Rows::new();
+    apply(&mut rows, records);
     rows
 }
 
@@ -137,6 +154,16 @@ pub(super) struct PartitionView {
     pub unreadable: Option<String>,
 }
 
+impl PartitionView {
+    /// What it serves, by name; whether all of it has one was checked before.
+    pub(super) fn shown(&self) -> Vec<Record> {
+        let records = self.records.iter();
+        records
+            .filter_map(|(offset, name)| Some((*offset, named(name)?)))
+            .collect()
+    }
+}
+
 /// Everything that was promised.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Model {
@@ -158,7 +185,7 @@ pub(super) fn value(attempt: usize, append: usize, record: u32) -> Vec<u8> {
     value
 }
 
-fn named(value: &[u8]) -> Option<(usize, usize, u32)> {
+pub(super) fn named(value: &[u8]) -> Option<(usize, usize, u32)> {
     let text = std::str::from_utf8(value).ok()?;
     let mut parts = text.split('/');
     let attempt = parts.next()?.parse().ok()?;
@@ -320,40 +347,45 @@ impl Model {
     /// What a compacted topic shows must come to the same rows as everything that was written to it: the last value of
     /// each key, whole, and none that a newer record took back.
     pub(super) fn check_rows(&self, view: &View) -> Result<(), String> {
-        let Some(topic) = view.topics.get(COMPACTED) else {
-            return Ok(());
-        };
-        for (number, partition) in (0_u32..).zip(&topic.partitions) {
-            if !partition.damage.is_empty() {
-                continue;
-            }
-            let mut written = Vec::new();
-            for (attempt, tried) in self.attempts.iter().enumerate() {
-                let Fate::Durable(bases) = &tried.fate else {
+        let compacted = view.topics.iter().filter(|(name, _)| is_compacted(name));
+        for (name, topic) in compacted {
+            for (number, partition) in (0_u32..).zip(&topic.partitions) {
+                if !partition.damage.is_empty() {
                     continue;
-                };
-                for (append, ((at, id, count), base)) in tried.appends.iter().zip(bases).enumerate()
-                {
-                    if *id == topic.id && at.1 == number {
-                        let all = (0..*count).map(|n| (base + u64::from(n), (attempt, append, n)));
-                        written.extend(all.filter(|(offset, _)| *offset >= partition.log_start));
-                    }
                 }
-            }
-            written.sort_unstable();
-            let shown: Option<Vec<_>> = partition
-                .records
-                .iter()
-                .map(|(offset, name)| Some((*offset, named(name)?)))
-                .collect();
-            let (wanted, seen) = (rows(&written), rows(&shown.unwrap_or_default()));
-            if wanted != seen {
-                return Err(format!(
-                    "{COMPACTED}-{number}: the rows are {seen:?}, not {wanted:?}"
-                ));
+                let written = self.written(topic.id, number, partition.log_start);
+                let (wanted, seen) = (rows(&written), rows(&partition.shown()));
+                if wanted != seen {
+                    return Err(format!(
+                        "{name}-{number}: the rows are {seen:?}, not {wanted:?}"
+                    ));
+                }
             }
         }
         Ok(())
+    }
+
+    /// The rows that a target holds which applied everything that was ever written to a partition.
+    pub(super) fn rows_written(&self, topic_id: u128, number: u32) -> Rows {
+        rows(&self.written(topic_id, number, 0))
+    }
+
+    /// What is surely there of a partition, compacted or not.
+    fn written(&self, topic_id: u128, number: u32, from: u64) -> Vec<Record> {
+        let mut written = Vec::new();
+        for (attempt, tried) in self.attempts.iter().enumerate() {
+            let Fate::Durable(bases) = &tried.fate else {
+                continue;
+            };
+            for (append, ((at, id, count), base)) in tried.appends.iter().zip(bases).enumerate() {
+                if *id == topic_id && at.1 == number {
+                    let all = (0..*count).map(|n| (base + u64::from(n), (attempt, append, n)));
+                    written.extend(all.filter(|(offset, _)| *offset >= from));
+                }
+            }
+        }
+        written.sort_unstable();
+        written
     }
 
     /// Compares a log that has stopped or waits for space: commits that are not acknowledged may be seen in part, if
@@ -385,7 +417,7 @@ impl Model {
                 };
                 let wanted = (*base..base + u64::from(*count)).filter(|offset| *offset >= start);
                 let seen = found.get(&(number, append)).map_or(0, Vec::len);
-                if wanted.count() != seen && at.0 != COMPACTED {
+                if wanted.count() != seen && !is_compacted(&at.0) {
                     return Err(format!(
                         "attempt {number}, append {append}: {seen} records of {count}"
                     ));
@@ -482,7 +514,7 @@ impl Model {
                 continue;
             }
             let Some((offset, bytes)) = records.next() else {
-                if at.0 == COMPACTED {
+                if is_compacted(&at.0) {
                     break;
                 }
                 return Err(format!(
@@ -490,7 +522,7 @@ impl Model {
                     partition.end
                 ));
             };
-            if *offset != next && (at.0 != COMPACTED || *offset < next) {
+            if *offset != next && (!is_compacted(&at.0) || *offset < next) {
                 return Err(format!("offset {offset} where {next} must be"));
             }
             next = offset + 1;
@@ -556,7 +588,7 @@ impl Model {
                         && !partition.damage.iter().any(|range| range.contains(offset))
                 });
                 // Of what was compacted some is there.
-                let compacted = at.0 == COMPACTED && known.is_some();
+                let compacted = is_compacted(&at.0) && known.is_some();
                 let allowed = if compacted {
                     let wanted: Vec<_> = wanted.clone().collect();
                     seen.iter().all(|record| wanted.contains(record))

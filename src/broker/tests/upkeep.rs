@@ -34,6 +34,7 @@ fn compacted(seed: u64) -> World {
 fn compaction_keeps_the_rows_and_little_else() {
     let mut world = World::new(3);
     world.settings.compaction_map_bytes = 1 << 20;
+    world.far = true;
     assert!(world.open());
     world.create(&[(COMPACTED, 1)]);
     for _ in 0..2_000 {

@@ -1,8 +1,14 @@
 //! A log on a simulated disk, driven by random operations and compared with the model after every restart.
 
-use super::model::{At, COMPACTED, Kind, Model, PartitionView, TopicView, View, kind, value};
+use super::{
+    follow::{FOLLOWERS, Targets},
+    model::{
+        At, COMPACTED, COMPACTED_AGED, Kind, Model, PartitionView, Position, TopicView, View,
+        is_compacted, kind, value,
+    },
+};
 use crate::broker::{
-    Append, Commit, GroupPosition, NewTopic, TopicInfo,
+    Append, Commit, GroupPosition, NewTopic, SINK_LIMIT_PERCENT, TopicInfo,
     batch::{BatchBuilder, BatchReader, Batches, Compression},
     compact::{self, Host, Outcome},
     groups::GROUPS_TOPIC,
@@ -17,15 +23,32 @@ use fastrand::Rng;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 use tapline_sdk::{Error, TopicPartition};
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
 /// Names are few, so that topics are deleted and made again.
-const TOPICS: [&str; 5] = ["orders", "customers", "items", "connect-offsets", COMPACTED];
+const TOPICS: [&str; 7] = [
+    "orders",
+    "customers",
+    RETAINED,
+    AGED,
+    "connect-offsets",
+    COMPACTED,
+    COMPACTED_AGED,
+];
 
-/// A topic of which retention keeps little.
+/// A topic of which retention keeps little, and how much.
 const RETAINED: &str = "items";
+const RETAINED_BYTES: u64 = 4_096;
+
+/// A topic of which retention keeps what is young, and how long; also of the compacted one with retention.
+const AGED: &str = "visits";
+const AGED_MS: u64 = 300;
+
+/// The longest time in which nothing happens: after some of them tombstones may go, and what is old.
+const IDLE_MS_MAX: u64 = 40;
 
 /// What operations on topics change.
 const SETTING: &str = "segment.bytes";
@@ -75,6 +98,10 @@ pub(super) struct World {
     pub swaps: u64,
     /// Log starts that retention moved.
     pub retained: u64,
+    /// Targets of compacted topics.
+    pub targets: Targets,
+    /// Stored positions are beyond all records, and hold nothing back.
+    pub far: bool,
     /// Records go to this topic alone.
     pub only: Option<&'static str>,
 }
@@ -103,6 +130,8 @@ impl World {
             fenced: 0,
             swaps: 0,
             retained: 0,
+            targets: Targets::default(),
+            far: false,
             only: None,
         }
     }
@@ -154,7 +183,8 @@ impl World {
     /// Compares the log with the model.
     pub(super) fn check(&mut self) {
         let view = self.view();
-        if let Err(wrong) = self.model.check(&view) {
+        let checked = self.model.check(&view);
+        if let Err(wrong) = checked.and_then(|()| self.check_targets(&view)) {
             panic!("{wrong}\nlast operations:\n{}", self.disk.recent());
         }
     }
@@ -173,7 +203,10 @@ impl World {
 
     /// What the log shows.
     pub(super) fn view(&self) -> View {
-        view(self.log.as_ref().expect("the log is open"))
+        let told = Recent(&self.disk);
+        let view = view(self.log.as_ref().expect("the log is open"));
+        std::mem::forget(told);
+        view
     }
 
     /// Creates topics and waits.
@@ -204,8 +237,13 @@ impl World {
 
     /// Does something at random.
     pub(super) fn act(&mut self) -> Driven {
+        let idle = Duration::from_millis(self.random.u64(..IDLE_MS_MAX));
+        self.disk.advance(idle);
         for _ in 0..self.random.usize(1..4) {
             self.enqueue_random();
+        }
+        for _ in 0..self.random.usize(..3) {
+            self.follow();
         }
         let driven = self.drive();
         if driven == Driven::Idle && self.random.u8(..8) == 0 {
@@ -256,8 +294,12 @@ impl World {
         let live = self.model.live();
         let topic = live.iter().find(|(_, id, _)| *id == topic_id);
         let at = (topic.expect("the topic is there").0.clone(), partition);
+        self.check_overdue(&at, offset);
         let log = self.log.as_ref().expect("the log is open");
-        for group in OWNERS {
+        let usage = retention::usage_percent(&log.shared().means.stats);
+        // Near the limit nobody is waited for.
+        let groups = OWNERS.into_iter().chain(FOLLOWERS);
+        for group in groups.filter(|_| usage < SINK_LIMIT_PERCENT) {
             for position in log.positions(group) {
                 let here = position.topic_id == topic_id && position.partition == partition;
                 assert!(
@@ -271,6 +313,41 @@ impl World {
         if self.drive() == Driven::Idle {
             self.model.moved_start(&at, offset);
             self.retained += 1;
+        }
+    }
+
+    /// What retention takes must be old, or more than is to be kept; looked at apart from how the log finds out.
+    fn check_overdue(&self, (topic, partition): &At, offset: u64) {
+        let log = self.log.as_ref().expect("the log is open");
+        let at = TopicPartition {
+            topic: topic.as_str().into(),
+            partition: *partition,
+        };
+        let ends = log.ends(&at).expect("the partition is there");
+        let (mut next, mut youngest_ms, mut kept) = (ends.log_start, i64::MIN, 0);
+        while next < ends.log_end {
+            // What a fault strikes, or what is damaged, cannot be judged.
+            let Ok(bytes) = log.read(&at, next, 1 << 20) else {
+                return;
+            };
+            for batch in Batches::new(&bytes) {
+                let header = batch.expect("whole batches are served").header;
+                next = header.next_offset();
+                if next <= offset && header.count > 0 {
+                    youngest_ms = youngest_ms.max(header.max_timestamp_ms);
+                } else if next > offset {
+                    kept += header.bytes as u64;
+                }
+            }
+        }
+        let oldest_kept = self.disk.boot().now_ms() - AGED_MS as i64;
+        match topic.as_str() {
+            RETAINED => assert!(kept >= RETAINED_BYTES, "{kept} bytes are left of {at:?}"),
+            AGED | COMPACTED_AGED => assert!(
+                youngest_ms < oldest_kept,
+                "{at:?} up to {offset} is too young to go"
+            ),
+            other => panic!("retention takes from {other}"),
         }
     }
 
@@ -338,7 +415,7 @@ impl World {
         self.enqueue(Op::Create { topics, reply }, Pending::Create(names, answer));
     }
 
-    fn enqueue_delete(&mut self) {
+    pub(super) fn enqueue_delete(&mut self) {
         let Some((name, ..)) = self.pick_live() else {
             return;
         };
@@ -459,9 +536,15 @@ impl World {
                 id,
                 self.random.u32(..partitions),
             );
-            positions.push((key, self.random.u64(..1 << 40)));
+            let next = match self.far || self.random.bool() {
+                true => self.random.u64(1 << 39..1 << 40),
+                // Somewhere in what is there.
+                false => self.random.u64(..400),
+            };
+            positions.push((key, next));
         }
         let attempt = self.model.trying(places.clone(), positions.clone());
+        let now_ms = self.disk.boot().now_ms();
         let mut builder = BatchBuilder::new();
         let appends =
             places
@@ -474,9 +557,8 @@ impl World {
                     };
                     let compression = self.random.choice([Compression::None, Compression::Lz4]);
                     for record in 0..*records {
-                        let now = i64::from(record) + attempt as i64;
                         let place = (attempt, append, record);
-                        append_record(&mut builder, topic == COMPACTED, place, now);
+                        append_record(&mut builder, is_compacted(topic), place, now_ms);
                     }
                     let batch = builder
                         .finish(compression.unwrap_or_default())
@@ -494,6 +576,16 @@ impl World {
             });
         let positions = positions.collect();
         Some((attempt, Commit { appends, positions }))
+    }
+
+    /// Enqueues a commit of positions alone, if there is a writer for it.
+    pub(super) fn enqueue_positions(&mut self, positions: Vec<(Position, u64)>, commit: Commit) {
+        let Some(writer) = self.writers.values().next().cloned() else {
+            return;
+        };
+        let attempt = self.model.trying(Vec::new(), positions);
+        let (reply, answer) = oneshot::channel();
+        self.enqueue_checked(writer, commit, reply, Pending::Commit(attempt, answer));
     }
 
     fn pick_live(&mut self) -> Option<(String, u128, u32)> {
@@ -678,16 +770,25 @@ impl Host for World {
 
 /// Settings of the topics that keep themselves.
 fn config(topic: &str) -> BTreeMap<String, String> {
-    let pairs: &[(&str, &str)] = match topic {
-        COMPACTED => &[
+    let aged = AGED_MS.to_string();
+    let retained = RETAINED_BYTES.to_string();
+    let mut pairs = match topic {
+        COMPACTED | COMPACTED_AGED => vec![
             ("cleanup.policy", "compact"),
-            ("delete.retention.ms", "0"),
+            ("delete.retention.ms", "30"),
             ("min.cleanable.dirty.ratio", "0.01"),
             (SETTING, "1024"),
         ],
-        RETAINED => &[("retention.bytes", "4096"), (SETTING, "1024")],
-        _ => &[],
+        RETAINED => vec![("retention.bytes", &*retained), (SETTING, "1024")],
+        AGED => vec![("retention.ms", &*aged), (SETTING, "1024")],
+        _ => Vec::new(),
     };
+    if topic == COMPACTED_AGED {
+        pairs.extend([
+            ("cleanup.policy", "compact,delete"),
+            ("retention.ms", &*aged),
+        ]);
+    }
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     pairs.iter().map(own).collect()
 }
@@ -730,6 +831,11 @@ enum Answer<T> {
     Unknown,
 }
 
+/// An answer that must be there.
+pub(super) fn take_answer<T>(answer: &mut Receiver<Result<T, Error>>) -> Result<T, Error> {
+    answer.try_recv().expect("an answer")
+}
+
 fn take<T>(answer: &mut Receiver<Result<T, Error>>) -> Answer<T> {
     match answer.try_recv() {
         Ok(Ok(done)) => Answer::Done(done),
@@ -737,6 +843,15 @@ fn take<T>(answer: &mut Receiver<Result<T, Error>>) -> Answer<T> {
         Ok(Err(error)) => Answer::Refused(error),
         Err(TryRecvError::Empty) => Answer::None,
         Err(TryRecvError::Closed) => Answer::Unknown,
+    }
+}
+
+/// Prints what the disk did last while a panic unwinds.
+struct Recent<'a>(&'a SimDisk);
+
+impl Drop for Recent<'_> {
+    fn drop(&mut self) {
+        super::report(&format!("last operations:\n{}", self.0.recent()));
     }
 }
 
@@ -758,7 +873,7 @@ fn view(log: &Log) -> View {
         };
         view.topics.insert(topic.name.to_string(), topic_view);
     }
-    for owner in OWNERS {
+    for owner in OWNERS.into_iter().chain(FOLLOWERS) {
         for position in log.positions(owner) {
             let key = (owner.to_owned(), position.topic_id, position.partition);
             assert_eq!(view.positions.insert(key, position.next), None);
@@ -801,7 +916,12 @@ fn view_partition(log: &Log, at: &TopicPartition) -> PartitionView {
             Err(error) if error.code == Some("TL0213") => {
                 let damage = log.damage(at);
                 let range = damage.iter().find(|range| range.contains(&next));
-                let range = range.unwrap_or_else(|| panic!("{} is not damaged", error.chain()));
+                let state = || {
+                    let topics = log.shared().topics.read();
+                    let found = topics.find(at).map(|found| Arc::clone(found.1));
+                    found.map(|partition| format!("{:?}", partition.state.read()))
+                };
+                let range = range.unwrap_or_else(|| panic!("{}: {:?}", error.chain(), state()));
                 next = range.end;
             }
             // A fault may strike one read.

@@ -15,7 +15,7 @@ use machine::Machine;
 use names::Node;
 use parking_lot::Mutex;
 use process::Process;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What goes wrong at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +138,11 @@ impl SimDisk {
             Some(Node::File(id)) => machine.inodes[id].damage(change),
             other => panic!("{path} is {other:?}"),
         }
+    }
+
+    /// Lets time pass in which nothing happens.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.machine.lock().clock += time;
     }
 
     /// A digest of all operations so far with their outcome.
