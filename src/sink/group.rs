@@ -23,23 +23,36 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// Fences the predecessor's writer (I10).
+    /// Fences the predecessor's writer (I10), and stores where the session begins before anything is applied: what the
+    /// sink has not read is kept for it from here on, also while it is paused, or its target takes nothing.
     pub(super) async fn new(
         log: &dyn Broker,
         connector: &str,
         task: u32,
         assigned: &[Assigned],
     ) -> Result<Self> {
-        Ok(Self {
+        let writer = log.writer(&owner(connector, task)).await?;
+        // Read after the predecessor was fenced: it stores nothing more.
+        let known = log.positions(&group(connector));
+        // A position that is known and lower stays: what the target has beyond may not be durable there yet.
+        let holds = |one: &Assigned| {
+            let place = (one.topic_id, one.at.partition);
+            let mut known = known.iter();
+            known.any(|known| (known.topic_id, known.partition) == place && known.next <= one.next)
+        };
+        let begins = assigned.iter().filter(|one| !holds(one));
+        let mut mirror = Self {
             group: group(connector).into(),
-            writer: log.writer(&owner(connector, task)).await?,
+            writer,
             ids: assigned
                 .iter()
                 .map(|one| (one.at.clone(), one.topic_id))
                 .collect(),
-            moved: BTreeMap::new(),
+            moved: begins.map(|one| (one.at.clone(), one.next)).collect(),
             stored: Instant::now(),
-        })
+        };
+        mirror.store().await?;
+        Ok(mirror)
     }
 
     /// These positions have been applied.
