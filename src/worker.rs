@@ -40,9 +40,6 @@ use tokio_util::sync::CancellationToken;
 /// The key file for sealed secrets, in the data directory.
 const KEY_FILE: &str = "secret.key";
 
-/// How often `connect-offsets` is looked at: it grows by a record per commit, so some 10,000 records may gather.
-const TRIM_EVERY: Duration = Duration::from_secs(60);
-
 /// A running worker. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
@@ -107,27 +104,12 @@ impl Worker {
         Ok(worker)
     }
 
-    /// What happens by itself: levels before each metrics page, offsets kept short.
+    /// What happens by itself: levels before each metrics page.
     fn keep_house(&self) {
         let shared = Arc::downgrade(&self.shared);
         self.shared.metrics.before_render(move || {
             if let Some(shared) = shared.upgrade() {
                 shared.refresh();
-            }
-        });
-        let closing = self.shared.closing.clone();
-        let offsets = Arc::clone(&self.shared.sources.offsets);
-        tokio::spawn(async move {
-            let mut every = tokio::time::interval_at(Instant::now() + TRIM_EVERY, TRIM_EVERY);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = closing.cancelled() => return,
-                    _ = every.tick() => {}
-                }
-                if let Err(error) = offsets.trim().await {
-                    tracing::warn!(error = %error.chain(), "offsets could not be trimmed");
-                }
             }
         });
     }

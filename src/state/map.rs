@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 /// What one fetch brings: a state topic is a few MiB, so a handful of reads.
 const FETCH_BYTES: usize = 1 << 20;
 
-/// Segments of state topics: small, so that their space comes back soon after the log start moved.
+/// Segments of state topics: small, because the one that is written is never compacted, and a start reads it all.
 const SEGMENT_BYTES: &str = "4194304";
 
 /// Where a batch ends: far below what a log refuses, so that a map of any size can be written.
@@ -33,18 +33,9 @@ pub type Blob = Arc<[u8]>;
 pub struct StateMap {
     broker: Arc<dyn Broker>,
     at: TopicPartition,
-    entries: RwLock<HashMap<Blob, Entry>>,
+    entries: RwLock<HashMap<Blob, Blob>>,
     /// Whoever reads or writes the log holds it, so that records are applied once and in order.
     tail: Mutex<Tail>,
-}
-
-/// The last record of a key.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// What it says.
-    pub(super) value: Blob,
-    /// Where it stands: the log start must not pass it.
-    pub(super) offset: u64,
 }
 
 struct Tail {
@@ -103,10 +94,7 @@ impl StateMap {
     /// The value of a key, as far as the log was read.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Blob> {
-        self.entries
-            .read()
-            .get(key)
-            .map(|entry| Arc::clone(&entry.value))
+        self.entries.read().get(key).cloned()
     }
 
     /// All entries in the order of their keys, as far as the log was read.
@@ -115,7 +103,7 @@ impl StateMap {
         let entries = self.entries.read();
         entries
             .iter()
-            .map(|(key, entry)| (Arc::clone(key), Arc::clone(&entry.value)))
+            .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
             .collect()
     }
 
@@ -169,51 +157,6 @@ impl StateMap {
             batch,
         };
         Ok(batches.into_iter().map(append).collect())
-    }
-
-    /// Keeps the topic short without compaction: appends the entries of which `movable` is true again, then moves the
-    /// log start up to the oldest record that is still somebody's last. Nobody else may write movable keys meanwhile,
-    /// or an older value would land behind a newer one (I8).
-    ///
-    /// # Errors
-    /// TL0520 or TL0521; nothing is lost, and the next call tries again.
-    pub(super) async fn trim(&self, movable: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
-        let mut tail = self.tail.lock().await;
-        self.catch_up(&mut tail).await?;
-        let moved = {
-            let entries = self.entries.read();
-            let movable = entries.iter().filter(|(key, _)| movable(key));
-            let moved =
-                movable.map(|(key, entry)| (Arc::clone(key), Some(Arc::clone(&entry.value))));
-            moved.collect::<Vec<_>>()
-        };
-        if !moved.is_empty() {
-            let appends = self.appends(&moved)?;
-            self.commit(&mut tail, appends).await?;
-            self.catch_up(&mut tail).await?;
-        }
-        let oldest = self.entries.read().values().map(|entry| entry.offset).min();
-        let start = oldest.unwrap_or(tail.next);
-        self.broker.set_log_start(&self.at, start).await
-    }
-
-    /// Records in the log, and keys alive.
-    pub(super) fn size(&self) -> (u64, usize) {
-        let ends = self
-            .broker
-            .topic(&self.at.topic)
-            .and_then(|topic| topic.partitions.first().copied());
-        let records = ends.map_or(0, |ends| ends.high_watermark.saturating_sub(ends.log_start));
-        (records, self.entries.read().len())
-    }
-
-    /// The entries whose keys are of interest.
-    pub(super) fn select(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<(Blob, Entry)> {
-        let entries = self.entries.read();
-        let wanted = entries.iter().filter(|(key, _)| wanted(key));
-        wanted
-            .map(|(key, entry)| (Arc::clone(key), entry.clone()))
-            .collect()
     }
 
     async fn commit(&self, tail: &mut Tail, appends: Vec<Append>) -> Result<(), Error> {
@@ -281,16 +224,8 @@ impl StateMap {
                     continue;
                 };
                 match record.value {
-                    Some(value) => {
-                        let entry = Entry {
-                            value: value.into(),
-                            offset: record.offset,
-                        };
-                        entries.insert(key.into(), entry);
-                    }
-                    None => {
-                        entries.remove(key);
-                    }
+                    Some(value) => drop(entries.insert(key.into(), value.into())),
+                    None => drop(entries.remove(key)),
                 }
             }
             tail.next = tail.next.max(batch.header.next_offset());

@@ -7,20 +7,12 @@ use crate::{
     state::map::{Blob, StateMap},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 use tapline_sdk::{Error, Position, Scalar};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// The topic.
 pub const TOPIC: &str = "connect-offsets";
-
-/// A claim writes what it has not touched for this many commits again, so that the log start can move. At 250
-/// commits a second that is every 16 s, and the cost of an entry is some 150 B.
-const REWRITE_COMMITS: u64 = 4_096;
-
-/// Below this many records (about 2 MiB) a topic is short enough, and above ten records per live key it is not.
-const TRIM_RECORDS_MIN: u64 = 8_192;
-const TRIM_RECORDS_PER_KEY: u64 = 10;
 
 /// The stored offsets of all connectors.
 pub struct OffsetStore {
@@ -33,17 +25,8 @@ pub struct OffsetStore {
 #[derive(Default)]
 struct Claims {
     taken: u64,
-    by_connector: HashMap<Arc<str>, Held>,
-}
-
-/// A connector that is not here has nothing in flight.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// By the claim of this number.
-    Live(u64),
-    /// The claim was dropped, its commits may still be undecided (I5): nobody but the next claim, which comes after
-    /// the next writer, knows the offsets.
-    Unsettled,
+    /// The number of the claim that holds a connector's offsets.
+    by_connector: HashMap<Arc<str>, u64>,
 }
 
 /// The right of one source task to write its connector's offsets; one at a time per connector.
@@ -54,15 +37,6 @@ pub struct OffsetClaim {
     connector: Arc<str>,
     number: u64,
     stored: Vec<(Position, Position)>,
-    /// What the log will say once everything appended so far is durable. Writing it again in a later commit of the
-    /// same writer is safe: if an earlier commit fails, so does every later one.
-    latest: BTreeMap<Blob, Latest>,
-    commits: u64,
-}
-
-struct Latest {
-    value: Blob,
-    commit: u64,
 }
 
 impl OffsetStore {
@@ -84,11 +58,7 @@ impl OffsetStore {
     /// TL0520 if the log cannot be read.
     pub async fn read(&self, connector: &str) -> Result<Vec<(Position, Position)>, Error> {
         self.map.refresh().await?;
-        let entries = self.entries(connector)?;
-        Ok(entries
-            .into_iter()
-            .map(|(_, _, partition, offset)| (partition, offset))
-            .collect())
+        self.entries(connector)
     }
 
     /// Takes over this connector's offsets, freshly read from the log. An earlier claim is void.
@@ -104,25 +74,14 @@ impl OffsetStore {
             let mut claims = self.claims.lock();
             claims.taken += 1;
             let number = claims.taken;
-            claims
-                .by_connector
-                .insert(Arc::clone(&connector), Held::Live(number));
+            claims.by_connector.insert(Arc::clone(&connector), number);
             number
         };
-        let latest = entries.iter().map(|(key, value, ..)| {
-            let (key, value) = (Arc::clone(key), Arc::clone(value));
-            (key, Latest { value, commit: 0 })
-        });
         Ok(OffsetClaim {
             store: Arc::clone(self),
             connector,
             number,
-            latest: latest.collect(),
-            stored: entries
-                .into_iter()
-                .map(|(_, _, partition, offset)| (partition, offset))
-                .collect(),
-            commits: 0,
+            stored: entries,
         })
     }
 
@@ -137,10 +96,7 @@ impl OffsetStore {
         entries: Vec<(Position, Option<Position>)>,
     ) -> Result<(), Error> {
         let _gate = self.gate.lock().await;
-        if matches!(
-            self.claims.lock().by_connector.get(connector),
-            Some(Held::Live(_))
-        ) {
+        if self.claims.lock().by_connector.contains_key(connector) {
             return Err(Error::config(format!(
                 "cannot alter the offsets of `{connector}` while it runs"
             ))
@@ -154,41 +110,15 @@ impl OffsetStore {
         self.map.put_all(&entries.collect::<Vec<_>>()).await
     }
 
-    /// Keeps the topic short; does nothing while it is. Call it about once a minute.
-    ///
-    /// # Errors
-    /// TL0520 or TL0521; nothing is lost, and the next call tries again.
-    pub async fn trim(&self) -> Result<(), Error> {
-        let (records, keys) = self.map.size();
-        let keys = u64::try_from(keys).unwrap_or(u64::MAX);
-        if records <= TRIM_RECORDS_MIN.max(keys.saturating_mul(TRIM_RECORDS_PER_KEY)) {
-            return Ok(());
-        }
-        // I8: only what nobody may have in flight is written here; claims write theirs themselves.
-        let _gate = self.gate.lock().await;
-        let busy = self
-            .claims
-            .lock()
-            .by_connector
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>();
-        let idle = |key: &[u8]| {
-            parse_key(key).is_ok_and(|(connector, _)| !busy.iter().any(|busy| **busy == *connector))
-        };
-        self.map.trim(idle).await
-    }
-
-    fn entries(&self, connector: &str) -> Result<Vec<(Blob, Blob, Position, Position)>, Error> {
+    fn entries(&self, connector: &str) -> Result<Vec<(Position, Position)>, Error> {
         let mut found = Vec::new();
-        for (key, entry) in self.map.select(|_| true) {
+        // In the order of the keys.
+        for (key, value) in self.map.all() {
             let (owner, partition) = parse_key(&key).map_err(unreadable)?;
             if owner == connector {
-                let offset = parse_object(&entry.value).map_err(unreadable)?;
-                found.push((key, entry.value, partition, offset));
+                found.push((partition, parse_object(&value).map_err(unreadable)?));
             }
         }
-        found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found)
     }
 }
@@ -218,7 +148,7 @@ impl OffsetClaim {
             .by_connector
             .get(&self.connector)
             .copied();
-        if held != Some(Held::Live(self.number)) {
+        if held != Some(self.number) {
             return Err(Error::fatal(format!(
                 "another task has taken over the offsets of `{}`",
                 self.connector
@@ -227,50 +157,22 @@ impl OffsetClaim {
         if resume.is_empty() {
             return Ok(Vec::new());
         }
-        self.commits += 1;
-        let mut entries = Vec::with_capacity(resume.len());
-        for (partition, offset) in resume {
-            let key = key_of(&self.connector, partition);
-            let value = offset.as_ref().map(value_of);
-            match &value {
-                Some(value) => {
-                    let (value, commit) = (Arc::clone(value), self.commits);
-                    self.latest
-                        .insert(Arc::clone(&key), Latest { value, commit });
-                }
-                None => drop(self.latest.remove(&key)),
-            }
-            entries.push((key, value));
-        }
-        if self.commits.is_multiple_of(REWRITE_COMMITS) {
-            for (key, latest) in self
-                .latest
-                .iter_mut()
-                .filter(|(_, latest)| latest.commit < self.commits)
-            {
-                latest.commit = self.commits;
-                entries.push((Arc::clone(key), Some(Arc::clone(&latest.value))));
-            }
-        }
+        let entries = resume.iter().map(|(partition, offset)| {
+            let offset = offset.as_ref().map(value_of);
+            (key_of(&self.connector, partition), offset)
+        });
+        let entries: Vec<_> = entries.collect();
         self.store.map.appends(&entries)
-    }
-
-    /// Gives the claim back when every commit is decided: its offsets may then be moved and altered.
-    pub fn release(self) {
-        let mut claims = self.store.claims.lock();
-        if claims.by_connector.get(&self.connector) == Some(&Held::Live(self.number)) {
-            claims.by_connector.remove(&self.connector);
-        }
     }
 }
 
 impl Drop for OffsetClaim {
+    /// Gives the offsets back. Its commits may still be undecided (I5): they are once the connector's next writer is
+    /// taken, which comes before the next claim and before a change from outside.
     fn drop(&mut self) {
         let mut claims = self.store.claims.lock();
-        if let Some(held) = claims.by_connector.get_mut(&self.connector)
-            && *held == Held::Live(self.number)
-        {
-            *held = Held::Unsettled;
+        if claims.by_connector.get(&self.connector) == Some(&self.number) {
+            claims.by_connector.remove(&self.connector);
         }
     }
 }

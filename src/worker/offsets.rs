@@ -221,11 +221,11 @@ impl Worker {
         connector: &str,
         pairs: Vec<(Position, Option<Position>)>,
     ) -> Result<()> {
-        // I10: what a dropped task has enqueued is decided first, and its claim is settled.
+        // I10: what a dropped task has enqueued is decided first, and its claim is void.
         let offsets = &self.shared.sources.offsets;
         let owner = source::owner(connector, 0);
         let _writer = self.shared.log.writer(&owner).await?;
-        offsets.claim(connector).await?.release();
+        drop(offsets.claim(connector).await?);
         offsets.alter(connector, pairs).await
     }
 
