@@ -9,6 +9,7 @@
 
 use super::{
     batch::Header,
+    partition::NO_TIMESTAMP,
     storage::{File, read_full_at, write_all_at},
 };
 use std::io;
@@ -112,8 +113,9 @@ impl Index {
     }
 
     fn add_time(&mut self, timestamp: i64, offset: Option<u32>) {
+        // A segment that compaction left without a record has no time, and no entry, as in Kafka.
         if let Some(offset) = offset
-            && self.last_time.is_none_or(|last| timestamp > last)
+            && timestamp > self.last_time.unwrap_or(NO_TIMESTAMP)
         {
             self.times.push((timestamp, offset));
             self.last_time = Some(timestamp);

@@ -614,6 +614,35 @@ async fn records(broker: &dyn Broker, topic: &str) -> usize {
     count
 }
 
+/// The store's own segments are of 4 MiB, which is more than a test should write.
+async fn create_with_small_segments(broker: &dyn Broker) {
+    let policy = ("cleanup.policy".to_owned(), "compact".to_owned());
+    let segments = ("segment.bytes".to_owned(), "65536".to_owned());
+    let topic = NewTopic {
+        name: offsets::TOPIC.into(),
+        partitions: 1,
+        config: [policy, segments].into(),
+    };
+    broker.create(vec![topic]).await.unwrap();
+}
+
+/// Every commit stored an offset; compaction leaves the last ones and the segment that is written.
+async fn until_compacted(broker: &dyn Broker) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
+    loop {
+        let left = records(broker, offsets::TOPIC).await;
+        if left < 2_000 {
+            println!("offsets: 9,001 records compacted to {left}");
+            return;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{left} of 9,001 records"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_compacted() {
     let folder = folder();
@@ -635,15 +664,7 @@ async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_compac
     };
     {
         let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());
-        // Its own segments are of 4 MiB, which is more than a test should write.
-        let policy = ("cleanup.policy".to_owned(), "compact".to_owned());
-        let segments = ("segment.bytes".to_owned(), "65536".to_owned());
-        let topic = NewTopic {
-            name: offsets::TOPIC.into(),
-            partitions: 1,
-            config: [policy, segments].into(),
-        };
-        broker.create(vec![topic]).await.unwrap();
+        create_with_small_segments(&*broker).await;
         let registry = Registry::open(Arc::clone(&broker)).await.unwrap();
         assert_eq!(registry.register("t-value", "\"int\"").await.unwrap(), 1);
         let configs = ConfigStore::open(Arc::clone(&broker), Sealer::open(&key).unwrap());
@@ -675,20 +696,7 @@ async fn everything_comes_back_from_the_real_log_after_it_was_dropped_and_compac
             done.await.unwrap();
         }
         drop(claim);
-        // Every commit stored an offset; compaction leaves the last ones and the segment that is written.
-        let deadline = std::time::Instant::now() + Duration::from_secs(120);
-        let left = loop {
-            let left = records(&*broker, offsets::TOPIC).await;
-            if left < 2_000 {
-                break left;
-            }
-            assert!(
-                std::time::Instant::now() < deadline,
-                "{left} of 9,001 records"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        println!("offsets: 9,001 records compacted to {left}");
+        until_compacted(&*broker).await;
     }
     let broker: Arc<dyn Broker> = Arc::new(Embedded::open(&data, settings()).unwrap());
     let registry = Registry::open(Arc::clone(&broker)).await.unwrap();

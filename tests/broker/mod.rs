@@ -242,13 +242,13 @@ pub async fn write_kept(dir: &Path) -> [(Vec<PathBuf>, usize); 2] {
             let mut builder = BatchBuilder::new();
             for record in 0..3 {
                 let number = number * 3 + record;
-                // A few keys that come again and again, one that comes once, and deletions.
+                // A few keys that come again and again, some that come once, of which some are deletions.
                 let key = match number {
-                    50 => 1_000_u64,
+                    50..60 => 1_000 + number,
                     _ => number % 7,
                 };
                 let value = format!("value {number} {}", "x".repeat(40)).into_bytes();
-                let value = (number % 11 != 0).then_some(value.as_slice());
+                let value = (number % 11 != 0 && !(55..60).contains(&number)).then_some(&value[..]);
                 let headers = [("h", Some(&b"v"[..]))];
                 builder
                     .append(Some(&key.to_be_bytes()), value, 1_700_000_000_000, headers)
@@ -355,4 +355,110 @@ async fn large_batches_stream_into_the_log() {
         ends.first().expect("a partition").high_watermark,
         expected as u64
     );
+}
+
+/// The same stream of keyed rows twice, with a log that compacts beside it and with one that does not. Prints the
+/// ratio; asserts only that everything arrived and that the one compacted what the other did not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_beside_compaction() {
+    let (commits, runs) = match env::var_os("TAPLINE_PROVE").is_some() {
+        true => (2_000_u64, 5),
+        false => (160, 1),
+    };
+    let mut ratios = Vec::new();
+    for run in 0..runs {
+        let alone = stream(commits, Duration::from_secs(3_600)).await;
+        let beside = stream(commits, Duration::from_millis(10)).await;
+        assert_eq!(alone.compacted_bytes, 0);
+        assert!(beside.compacted_bytes > 0, "nothing was compacted");
+        let ratio = alone.seconds / beside.seconds;
+        println!(
+            "run {run}: {:.0} MiB/s alone, {:.0} MiB/s while {} MiB were read and {} MiB written anew: {ratio:.2}",
+            alone.bytes / alone.seconds / 1_048_576.0,
+            beside.bytes / beside.seconds / 1_048_576.0,
+            beside.compacted_bytes >> 20,
+            beside.written_bytes >> 20,
+        );
+        ratios.push(ratio);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!(
+        "a stream beside compaction runs at {:.2} of its speed alone (median of {runs})",
+        ratios.get(runs / 2).copied().unwrap_or_default()
+    );
+}
+
+struct Streamed {
+    seconds: f64,
+    bytes: f64,
+    compacted_bytes: u64,
+    written_bytes: u64,
+}
+
+async fn stream(commits: u64, upkeep_interval: Duration) -> Streamed {
+    let dir = TempDir::new().expect("a folder");
+    let settings = Settings {
+        checkpoint_bytes: 8 << 20,
+        upkeep_interval,
+        free_space_min: Some(0),
+        ..Settings::default()
+    };
+    let log = Embedded::open(dir.path(), settings).expect("the log opens");
+    let topic = [("cleanup.policy", "compact"), ("segment.bytes", "2097152")];
+    log.create(vec![new("orders", &topic)])
+        .await
+        .expect("a topic");
+    let batches: Vec<Bytes> = (0..8_u64)
+        .map(|part| {
+            let mut builder = BatchBuilder::new();
+            for row in 0..1_000_u64 {
+                let key = (part * 500 + row).to_be_bytes();
+                let value = format!("row {row} of {part} {}", "x".repeat(180));
+                builder
+                    .append(Some(&key), Some(value.as_bytes()), 1, [])
+                    .expect("a small record");
+            }
+            builder.finish(Compression::None).expect("a batch")
+        })
+        .collect();
+    let mut writer = log.writer("o").await.expect("a writer");
+    let began = Instant::now();
+    let mut waiting = std::collections::VecDeque::new();
+    let mut bytes = 0;
+    for (_, batch) in (0..commits).zip(batches.iter().cycle()) {
+        bytes += batch.len();
+        let appends = vec![Append {
+            to: at("orders"),
+            batch: batch.clone(),
+        }];
+        waiting.push_back(writer.commit(Commit {
+            appends,
+            positions: Vec::new(),
+        }));
+        // As a source does: a few are in flight.
+        if waiting.len() > 8
+            && let Some(oldest) = waiting.pop_front()
+        {
+            oldest.await.expect("durable");
+        }
+    }
+    for rest in waiting {
+        rest.await.expect("durable");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let stats = log.stats();
+    // A short stream on a busy machine may be over before the first round.
+    let until = Instant::now() + Duration::from_secs(120);
+    while upkeep_interval < Duration::from_secs(1)
+        && stats.compactions.load(Relaxed) == 0
+        && Instant::now() < until
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Streamed {
+        seconds,
+        bytes: bytes as f64,
+        compacted_bytes: stats.compaction_read_bytes.load(Relaxed),
+        written_bytes: stats.compaction_written_bytes.load(Relaxed),
+    }
 }

@@ -204,7 +204,12 @@ impl Plan {
             .open(partition)
             .and_then(|file| header_at(&*file, 0, dirty.bytes));
         let first = first.ok().flatten();
-        first.is_some_and(|first| first.base_timestamp_ms < now_ms.saturating_sub(rules.max_lag_ms))
+        let written_ms = first.map(|first| match first.delete_horizon_ms() {
+            // The field says when tombstones may go.
+            Some(_) => first.max_timestamp_ms,
+            None => first.base_timestamp_ms,
+        });
+        written_ms.is_some_and(|written| written < now_ms.saturating_sub(rules.max_lag_ms))
     }
 }
 

@@ -6,9 +6,11 @@
 
 mod entry;
 mod frame;
+mod harden;
 mod scan;
 
 pub(super) use entry::{Created, Item, Operation, Swapped};
+pub(super) use harden::harden;
 pub(super) use scan::{Entry, Found, Scanner};
 
 use super::{
@@ -455,18 +457,6 @@ fn broken_sync(what: &str, error: &io::Error) -> Failure {
 
 fn path(generation: u64) -> String {
     format!("{FOLDER}/{generation:020}{SUFFIX}")
-}
-
-/// Makes the files from this generation on durable as they are now.
-pub(super) fn sync(
-    storage: &dyn Storage,
-    files: &[(u64, u64)],
-    from_generation: u64,
-) -> io::Result<()> {
-    for (generation, _) in files.iter().filter(|file| file.0 >= from_generation) {
-        storage.open(&path(*generation), Open::Write)?.sync_data()?;
-    }
-    storage.sync_dir(FOLDER)
 }
 
 /// Generation and length of the journal files there are, by generation.

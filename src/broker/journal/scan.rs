@@ -35,6 +35,15 @@ struct Piece {
     len: u64,
 }
 
+impl Entry {
+    /// Where its frames stand: generation, offset and length of each, header included.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        let header = FRAME_BYTES as u64;
+        let pieces = self.pieces.iter();
+        pieces.map(move |piece| (piece.generation, piece.offset - header, piece.len + header))
+    }
+}
+
 /// What stands next in the journal.
 #[derive(Debug)]
 pub(in crate::broker) enum Found {

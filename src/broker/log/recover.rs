@@ -74,9 +74,12 @@ pub(super) fn recover(shared: &Shared) -> Result<Recovered, Error> {
     let highest = files.last().map_or(0, |(generation, _)| generation + 1);
     let next_generation = saved.next_generation.max(highest);
     // A killed process leaves an entry that was written and not synced. Replaying it puts its batches into segments,
-    // and a batch in a segment is proof that its entry was durable: so it must be, before the first one is written.
-    journal::sync(storage, &files, position.generation)
-        .map_err(|error| error::io("cannot sync the journal", error))?;
+    // and a batch in a segment is proof that its entry was durable; a folder that it moves away is not there when the
+    // entry is lost. So it must be durable before the first of its effects.
+    if !clean {
+        journal::harden(&shared.means.storage, shared.cluster, &files, position)
+            .map_err(|error| error::io("cannot sync the journal", error))?;
+    }
     let foreign = load(shared, saved)?;
     let scanner = Scanner::new(
         Arc::clone(&shared.means.storage),

@@ -42,15 +42,15 @@ struct Desk {
 
 impl Desk {
     fn new(topic: &[(&str, &str)]) -> Self {
-        Self::with(Settings::default(), topic)
+        Self::with(&Settings::default(), topic)
     }
 
-    fn with(settings: Settings, topic: &[(&str, &str)]) -> Self {
+    fn with(settings: &Settings, topic: &[(&str, &str)]) -> Self {
         let disk = SimDisk::new(1);
         let settings = Settings {
             journal_file_bytes: 64 << 10,
             free_space_min: Some(0),
-            ..settings
+            ..settings.clone()
         };
         let mut log = Log::open(disk.boot(), settings).expect("the log opens");
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
@@ -323,6 +323,38 @@ fn what_waits_longer_than_max_compaction_lag_is_compacted_whatever_the_ratio() {
     assert_eq!(desk.segments(), 2);
 }
 
+/// A batch with tombstones says in the place of its time when they may go, which is no reason to wait for the rest.
+#[test]
+fn a_segment_that_a_pass_ended_within_is_late_by_its_records() {
+    let settings = Settings {
+        // Room for one key.
+        compaction_map_bytes: 48,
+        ..Settings::default()
+    };
+    let topic = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "50000"),
+        ("min.cleanable.dirty.ratio", "1"),
+        ("max.compaction.lag.ms", "5000"),
+        ("delete.retention.ms", "1000000"),
+    ];
+    let mut desk = Desk::with(&settings, &topic);
+    let (half, most) = ("y".repeat(20_000), "y".repeat(40_000));
+    desk.put(&[row("a", &most)]);
+    desk.put(&[tombstone("a")]);
+    desk.put(&[row("b", &half)]);
+    desk.put(&[row("b", &half)]);
+    desk.put(&[row("large", &most)]);
+    desk.keep();
+    desk.wait(6_000);
+    desk.keep();
+    assert_eq!(desk.offsets(), [1, 2, 3], "the map had room for `a`");
+    for _ in 0..2 {
+        desk.keep();
+    }
+    assert_eq!(desk.offsets(), [1, 3]);
+}
+
 #[test]
 fn a_tombstone_stays_until_every_sink_has_passed_and_its_time_is_over() {
     let mut desk = Desk::new(&EAGER);
@@ -382,7 +414,7 @@ fn a_tombstone_behind_a_full_map_stays_with_what_it_deletes() {
     };
     let mut topic = EAGER;
     topic[1] = ("segment.bytes", "100000");
-    let mut desk = Desk::with(settings, &topic);
+    let mut desk = Desk::with(&settings, &topic);
     let large = "y".repeat(20_000);
     desk.put(&[row("a", &large)]);
     desk.put(&[row("b", &large)]);
@@ -502,7 +534,7 @@ fn limited() -> Desk {
         ..Settings::default()
     };
     let topic = [("retention.ms", "10"), ("segment.bytes", "1024")];
-    let mut desk = Desk::with(settings, &topic);
+    let mut desk = Desk::with(&settings, &topic);
     desk.store("connect-slow", 2);
     desk
 }
@@ -552,7 +584,7 @@ fn at_the_limit_commits_wait_and_go_on_when_space_is_free() {
     };
     // Nothing is ever due.
     let topic = [("retention.ms", "-1"), ("segment.bytes", "1024")];
-    let mut desk = Desk::with(settings, &topic);
+    let mut desk = Desk::with(&settings, &topic);
     fill(&mut desk, SOURCE_LIMIT_PERCENT);
     let before = desk.offsets();
     let mut waiting = desk.enqueue(desk.append(&[row("a", "waits")]));

@@ -132,3 +132,51 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(first, second);
     assert_ne!(run(1, &mut first).0, run(2, &mut second).0);
 }
+
+/// Readers see an entry whose sync failed, and a later sync reports success: it is not durable for that.
+#[test]
+fn what_a_failed_sync_left_of_an_entry_is_not_done_before_it_is_durable() {
+    let (mut cuts, mut gone) = (0, 0);
+    for seed in 0..if prove() { 20 } else { 6 } {
+        for nth in 1.. {
+            let guard = Guard(format!("seed {seed}, cut at operation {nth}"));
+            let mut world = World::new(seed);
+            assert!(world.open());
+            world.create(&[("orders", 2)]);
+            for _ in 0..6 {
+                world.commit_small();
+                assert_eq!(world.drive(), Driven::Idle);
+            }
+            let log = world.log.as_mut().expect("open");
+            log.checkpoint().expect("no fault");
+            world.disk.fail(Fault::FailedSync, 1);
+            world.enqueue_delete();
+            assert_eq!(world.drive(), Driven::Stopped);
+            world.end(Restart::Process);
+            world.disk.fail(Fault::Crash, nth);
+            let opened = world.open();
+            world.disk.clear_fault();
+            world.end(Restart::Power);
+            world.reopen();
+            match world.view().topics.get("orders") {
+                Some(topic) => assert!(
+                    topic
+                        .partitions
+                        .iter()
+                        .all(|partition| partition.damage.is_empty()),
+                    "the topic is there, and its records are not"
+                ),
+                None => gone += 1,
+            }
+            std::mem::forget(guard);
+            if opened {
+                break;
+            }
+            cuts += 1;
+        }
+    }
+    report(&format!(
+        "{cuts} cuts of recoveries behind a failed sync: the topic was deleted {gone} times"
+    ));
+    assert!(cuts > 50 && gone > 0, "{cuts} cuts, {gone} deleted");
+}

@@ -203,7 +203,10 @@ impl World {
 
     /// What the log shows.
     pub(super) fn view(&self) -> View {
-        view(self.log.as_ref().expect("the log is open"))
+        let told = Recent(&self.disk);
+        let view = view(self.log.as_ref().expect("the log is open"));
+        std::mem::forget(told);
+        view
     }
 
     /// Creates topics and waits.
@@ -412,7 +415,7 @@ impl World {
         self.enqueue(Op::Create { topics, reply }, Pending::Create(names, answer));
     }
 
-    fn enqueue_delete(&mut self) {
+    pub(super) fn enqueue_delete(&mut self) {
         let Some((name, ..)) = self.pick_live() else {
             return;
         };
@@ -843,6 +846,15 @@ fn take<T>(answer: &mut Receiver<Result<T, Error>>) -> Answer<T> {
     }
 }
 
+/// Prints what the disk did last while a panic unwinds.
+struct Recent<'a>(&'a SimDisk);
+
+impl Drop for Recent<'_> {
+    fn drop(&mut self) {
+        super::report(&format!("last operations:\n{}", self.0.recent()));
+    }
+}
+
 /// What a log shows. A read that a fault struck is repeated.
 fn view(log: &Log) -> View {
     let mut view = View::default();
@@ -904,7 +916,12 @@ fn view_partition(log: &Log, at: &TopicPartition) -> PartitionView {
             Err(error) if error.code == Some("TL0213") => {
                 let damage = log.damage(at);
                 let range = damage.iter().find(|range| range.contains(&next));
-                let range = range.unwrap_or_else(|| panic!("{} is not damaged", error.chain()));
+                let state = || {
+                    let topics = log.shared().topics.read();
+                    let found = topics.find(at).map(|found| Arc::clone(found.1));
+                    found.map(|partition| format!("{:?}", partition.state.read()))
+                };
+                let range = range.unwrap_or_else(|| panic!("{}: {:?}", error.chain(), state()));
                 next = range.end;
             }
             // A fault may strike one read.
