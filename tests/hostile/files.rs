@@ -171,7 +171,9 @@ fn explained(problem: &Diagnostic, report: &Report, text: &str) -> Result<(), St
         help,
     } = problem;
     let fault = |what: &str| Err(format!("{what}: {problem:?}"));
-    let lines: Vec<&str> = text.lines().collect();
+    // As YAML counts them.
+    let unix = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = unix.lines().collect();
     let columns = place
         .line
         .checked_sub(1)
@@ -201,7 +203,7 @@ fn explained(problem: &Diagnostic, report: &Report, text: &str) -> Result<(), St
 }
 
 #[test]
-fn the_binary_answers_for_mutated_files_as_the_compiler_does() {
+fn prove_that_the_binary_answers_for_mutated_files_as_the_compiler_does() {
     let [full, quick] = THROUGH_THE_BINARY;
     let count = if proving() { full } else { quick };
     let mut random = Rng::with_seed(seed("files through the binary"));
