@@ -155,9 +155,10 @@ fn taken(
     }
     let error = validator.iter_errors(read).next()?;
     *only_the_schema += 1;
-    // The one difference that is meant: lists join with commas for every key, and an editor marks those for one value.
+    // The differences that are meant: lists join with commas for every key, and every plain value is text; an editor
+    // marks both where another kind of value is usual.
     let at = read.pointer(&error.instance_path().to_string());
-    if at.is_some_and(serde_json::Value::is_array) {
+    if at.is_some_and(|at| at.is_array() || at.is_number() || at.is_boolean()) {
         return None;
     }
     Some(format!(
