@@ -10,8 +10,8 @@ demo: setup
 test: setup
 	cargo test --workspace --locked
 
-# The long proofs in full: 200 kills, 2,000 power cuts, Kafka's own tools over our segments. The names below are those of
-# all tests that know TAPLINE_PROVE.
+# The long proofs in full: 200 kills, 2,000 power cuts, 10,000 bad requests and files, Kafka's own tools over our
+# segments. The names below are those of all tests that know TAPLINE_PROVE.
 prove:
 	TAPLINE_PROVE=1 scripts/setup
 	cargo build --release --workspace --locked

@@ -64,7 +64,14 @@ impl Catalogue for Elsewhere<'_> {
         };
         match self.0.check(role, class, settings) {
             Err(mut issues) => {
-                issues.retain(|issue| !unknown(&issue.key));
+                // What is wrong with a key whatever its value is wrong here, too: the key itself.
+                let blank = settings.iter().map(|(key, text)| match unknown(key) {
+                    true => (key.clone(), String::new()),
+                    false => (key.clone(), text.clone()),
+                });
+                let blank = self.0.check(role, class, &blank.collect());
+                let anyway = blank.err().unwrap_or_default();
+                issues.retain(|issue| !unknown(&issue.key) || anyway.contains(issue));
                 if issues.is_empty() {
                     Ok(Vec::new())
                 } else {

@@ -97,7 +97,7 @@ impl Part<'_> {
         let place = entry.map_or(self.place, |entry| entry.value.place);
         let help = match nearest(class, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", known.join(", ")),
+            None => format!("use one of: {}", known.join(", ")),
         };
         let role = word(self.role);
         Diagnostic::new(

@@ -259,7 +259,7 @@ fn without_meaning() -> Value {
     json!({"description": "accepted, and without a meaning here"})
 }
 
-/// What a key's value may look like; a placeholder may stand for any.
+/// What a key's value may look like; a placeholder may stand for any, and an empty text for a key that is not given.
 fn value(definition: &Definition) -> Value {
     let placeholder = json!({"type": "string", "pattern": "\\$\\{"});
     let scalar = json!(["string", "number", "boolean"]);
@@ -269,10 +269,10 @@ fn value(definition: &Definition) -> Value {
             if definition.kind == Kind::Boolean {
                 values.extend([json!(true), json!(false)]);
             }
-            json!({"anyOf": [{"enum": values}, placeholder]})
+            json!({"anyOf": [{"enum": values}, placeholder, {"const": ""}]})
         }
         Kind::Int | Kind::Long | Kind::Double => {
-            json!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "[0-9$]"}]})
+            json!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^$|[0-9$]"}]})
         }
         Kind::List => json!({
             "type": ["string", "number", "boolean", "array"],

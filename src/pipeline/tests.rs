@@ -1,5 +1,3 @@
-mod mutations;
-
 use super::{Catalogue, Pipeline, compile, compile_all};
 use crate::{
     config::document::{flatten, yaml},
@@ -610,4 +608,60 @@ proptest! {
         let text: String = whole.chars().take(cut).chain(noise.chars()).collect();
         let _either = compile("x.yaml", &text, &Two).map_err(|report| report.to_string());
     }
+}
+
+#[test]
+fn a_misspelt_key_is_refused_whatever_its_secret_stands_for() {
+    let text = "version: 1
+name: shop
+source: {connector: postgres, database: {hostname: h, user: u, dbname: d, PASSWORD: '${env:NO_SUCH_SECRET}'}}
+";
+    let elsewhere = super::Elsewhere(crate::plugins::Plugins::builtin());
+    let report = compile("x.yaml", text, &elsewhere).expect_err("the key is unknown");
+    let paths: Vec<&str> = report.problems().iter().map(|one| &*one.path).collect();
+    assert_eq!(paths, ["source.database.PASSWORD"]);
+    let good = text.replace("PASSWORD", "password");
+    assert!(
+        compile("x.yaml", &good, &elsewhere).is_ok(),
+        "its value may be known there"
+    );
+}
+
+#[test]
+fn a_part_and_a_file_have_limits_that_are_told() {
+    let keys: String = (0..3_000).map(|at| format!("  k{at}: v\n")).collect();
+    let text = format!("version: 1\nname: x\nsource:\n  connector: postgres\n{keys}");
+    let report = compile("x.yaml", &text, &Two).expect_err("no key is known");
+    assert_eq!(report.problems().len(), 100, "nobody reads more");
+    assert!(report.to_string().contains(" more are shown"), "{report}");
+
+    let parts: String = (0..1_100)
+        .map(|at| format!("  p{at}: {{connector: sql}}\n"))
+        .collect();
+    let text = format!("version: 1\nname: x\nsinks:\n{parts}");
+    let report = compile("x.yaml", &text, &Two).expect_err("too many parts");
+    assert!(report.problems().len() <= 100);
+}
+
+#[test]
+fn a_carriage_return_alone_ends_a_line_in_messages_too() {
+    let text = "version: 1\rname: x\rsource: {connector: nothing}\r";
+    let report = compile("x.yaml", text, &Two).expect_err("there is no such connector");
+    let shown = report.to_string();
+    assert!(shown.contains("x.yaml:3:"), "{shown}");
+    assert!(
+        shown.contains(" 3 | source: {connector: nothing}"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_empty_list_is_no_value() {
+    let text = "version: 1
+name: shop
+source: {connector: postgres, database.hostname: h, table.include.list: []}
+";
+    let report = compile("x.yaml", text, &Two).expect_err("it would include everything");
+    let shown = report.to_string();
+    assert!(shown.contains("table.include.list has no value"), "{shown}");
 }

@@ -72,10 +72,9 @@ impl Refusal {
             Self::Store(_) => 50001,
         }
     }
-}
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What is said of what is not there, or there no more.
+    fn missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SubjectNotFound(subject) => write!(
                 f,
@@ -118,6 +117,23 @@ impl fmt::Display for Refusal {
                 "Subject '{subject}' does not have subject-level mode configured \
                  (defaultToGlobal=true shows what holds; PUT sets it)"
             ),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SubjectNotFound(_)
+            | Self::VersionNotFound(_)
+            | Self::SchemaNotFound(_)
+            | Self::SubjectDeleted(_)
+            | Self::SubjectNotDeleted(_)
+            | Self::VersionDeleted(..)
+            | Self::VersionNotDeleted(..)
+            | Self::NoCompatibility(_)
+            | Self::NoMode(_) => self.missing(f),
             Self::Incompatible(subject, reasons) => write!(
                 f,
                 "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", \

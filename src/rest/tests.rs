@@ -150,7 +150,11 @@ async fn framework_errors_have_connects_shape() {
     let body: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(
         body,
-        json!({"error_code": 404, "message": "HTTP 404 Not Found"})
+        json!({
+            "error_code": 404,
+            "message": "HTTP 404 Not Found (nothing is at /nothing; use a path that begins with /connectors, \
+                        /connector-plugins, /admin/loggers, /health, /metrics or /tapline/v1)",
+        })
     );
     let (status, body) = ask(Method::PUT, &format!("{url}/thing"), &[JSON], Vec::new()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);

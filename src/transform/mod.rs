@@ -210,7 +210,7 @@ impl<'a> Keys<'a> {
                 self.issue(
                     key,
                     "is not a key of it",
-                    format!("its keys are: {}", [&["type"], known].concat().join(", ")),
+                    format!("use its keys: {}", [&["type"], known].concat().join(", ")),
                 )
             })
             .collect()

@@ -155,6 +155,12 @@ fn taken(
     }
     let error = validator.iter_errors(read).next()?;
     *only_the_schema += 1;
+    // The differences that are meant: lists join with commas for every key, and every plain value is text; an editor
+    // marks both where another kind of value is usual.
+    let at = read.pointer(&error.instance_path().to_string());
+    if at.is_some_and(|at| at.is_array() || at.is_number() || at.is_boolean()) {
+        return None;
+    }
     Some(format!(
         "taken, and refused by the schema at {}: {error}",
         error.instance_path()
@@ -171,7 +177,9 @@ fn explained(problem: &Diagnostic, report: &Report, text: &str) -> Result<(), St
         help,
     } = problem;
     let fault = |what: &str| Err(format!("{what}: {problem:?}"));
-    let lines: Vec<&str> = text.lines().collect();
+    // As YAML counts them.
+    let unix = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = unix.lines().collect();
     let columns = place
         .line
         .checked_sub(1)
@@ -201,7 +209,7 @@ fn explained(problem: &Diagnostic, report: &Report, text: &str) -> Result<(), St
 }
 
 #[test]
-fn the_binary_answers_for_mutated_files_as_the_compiler_does() {
+fn prove_that_the_binary_answers_for_mutated_files_as_the_compiler_does() {
     let [full, quick] = THROUGH_THE_BINARY;
     let count = if proving() { full } else { quick };
     let mut random = Rng::with_seed(seed("files through the binary"));

@@ -102,7 +102,7 @@ pub fn create(body: &[u8]) -> Expect {
             ));
         }
         let config = object(fields.remove("config").unwrap_or_default(), "config")?;
-        settings(config, &name)?;
+        settings(&config, &name)?;
         if CONNECTORS.iter().any(|(known, ..)| *known == name) {
             return Err(refused(&name));
         }
@@ -113,7 +113,7 @@ pub fn create(body: &[u8]) -> Expect {
 
 /// `PUT /connectors/{name}/config`.
 pub fn configure(body: &[u8], name: &str) -> Expect {
-    let checked = || settings(object(read(body)?, "body")?, name);
+    let checked = || settings(&object(read(body)?, "body")?, name);
     checked().err().unwrap_or(Expect::Taken)
 }
 
@@ -126,7 +126,7 @@ fn named(name: &str) -> Result<(), Expect> {
 }
 
 /// Every fault that a refusal may name: all are listed, and one is enough.
-fn settings(config: Map<String, Value>, name: &str) -> Result<(), Expect> {
+fn settings(config: &Map<String, Value>, name: &str) -> Result<(), Expect> {
     let class = match config.get("connector.class") {
         Some(Value::String(class)) => class.trim().to_owned(),
         _ => return Err(refused("connector")),
@@ -147,7 +147,7 @@ fn settings(config: Map<String, Value>, name: &str) -> Result<(), Expect> {
         &["topics"]
     };
     let mut wrong: Vec<String> = Vec::new();
-    for (key, value) in &config {
+    for (key, value) in config {
         let text = match value {
             Value::Array(_) | Value::Object(_) | Value::Null => {
                 wrong.push(key.clone());
@@ -220,7 +220,7 @@ pub fn offsets(body: &[u8]) -> Expect {
                 (None, _) => {}
                 (Some(Some(_)), Some(offset)) if offset.len() == 1 => {}
                 (_, offset) => {
-                    let keys = offset.into_iter().flat_map(|offset| offset.into_iter());
+                    let keys = offset.into_iter().flatten();
                     let mut places: Vec<_> = keys.map(|(key, _)| Place::Word(key)).collect();
                     places.push(Place::Word("position".to_owned()));
                     places.push(Place::Word("ffset".to_owned()));

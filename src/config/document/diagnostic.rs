@@ -73,6 +73,15 @@ impl Diagnostic {
     }
 }
 
+/// The lines of a text as YAML counts them: a carriage return alone ends one, too.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split_inclusive('\n');
+    lines.flat_map(|line| {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        line.strip_suffix('\r').unwrap_or(line).split('\r')
+    })
+}
+
 /// Every problem of one file, with what is needed to show them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Report {
@@ -98,7 +107,7 @@ impl Report {
         problems.truncate(PROBLEMS_MAX);
         Self {
             file: file.to_owned(),
-            lines: text.lines().map(str::to_owned).collect(),
+            lines: lines(text).map(str::to_owned).collect(),
             secrets,
             problems,
             more,

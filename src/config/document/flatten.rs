@@ -66,15 +66,9 @@ impl Flat<'_> {
     fn add(&mut self, key: String, place: Place, value: &Node) {
         let text = match &value.content {
             Content::Refused => return,
-            Content::Map(entries) if entries.is_empty() => {
-                return self.report(
-                    "TL0108",
-                    place,
-                    &key,
-                    "has no value",
-                    "give it a value, or remove the key",
-                );
-            }
+            Content::Map(entries) if entries.is_empty() => return self.empty(&key, place),
+            // What includes nothing would otherwise be a key that is not given, and include everything.
+            Content::List(items) if items.is_empty() => return self.empty(&key, place),
             Content::Map(entries) => {
                 for entry in entries.iter().take(KEYS_MAX + 1) {
                     self.add(format!("{key}.{}", entry.key), entry.place, &entry.value);
@@ -101,6 +95,11 @@ impl Flat<'_> {
             place,
             value_place: value.place,
         });
+    }
+
+    fn empty(&mut self, key: &str, place: Place) {
+        let help = "give it a value, or remove the key";
+        self.report("TL0108", place, key, "has no value", help);
     }
 
     fn join(&mut self, key: &str, items: &[Node]) -> Option<String> {
@@ -136,7 +135,7 @@ impl Flat<'_> {
                         item.place,
                         key,
                         &problem,
-                        "a list holds plain values",
+                        "write plain values in the list",
                     );
                 }
             }

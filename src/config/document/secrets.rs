@@ -4,6 +4,7 @@
 
 use super::{
     Place,
+    diagnostic::lines,
     yaml::{Content, Entry, Node},
 };
 use crate::config::placeholder::{self, Part};
@@ -45,7 +46,7 @@ pub(crate) fn places(root: Option<&Node>, text: &str) -> Vec<Place> {
     let mut found = Vec::new();
     match root {
         Some(root) => collect(root, false, &mut found),
-        None => found.extend((1..).zip(text.lines()).filter_map(of_unparsed_line)),
+        None => found.extend((1..).zip(lines(text)).filter_map(of_unparsed_line)),
     }
     found
 }

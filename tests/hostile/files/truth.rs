@@ -20,7 +20,14 @@ const MADE: [&str; 6] = [
 /// # Errors
 /// It is no YAML, or has keys that are no texts.
 pub fn read(text: &str) -> Result<Json, String> {
-    let yaml: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
+    // libyaml takes what follows a mark of byte order for a second document.
+    let text = text.trim_start_matches('\u{feff}');
+    // Nor does it let a tab stand before a comment.
+    let comment = |line: &&str| !(line.starts_with('\t') && line.trim_start().starts_with('#'));
+    let lines: Vec<&str> = text.split('\n').filter(comment).collect();
+    let yaml = serde_norway::from_str::<Yaml>(text)
+        .or_else(|_| serde_norway::from_str(&lines.join("\n")))
+        .map_err(|error| error.to_string())?;
     json(yaml)
 }
 
