@@ -36,9 +36,8 @@ pub(super) fn check(path: &str, info: &Info, settings: &[Setting], problems: &mu
 }
 
 fn unknown_placeholder(name: Option<&str>) -> (String, String) {
-    let known = "use `${env:NAME}`, `${file:PATH:KEY}` or `${directory:PATH:FILE}`; `${field}` works in template keys only; \
-                  a text that \
-                 really holds `${` goes into a variable";
+    let known = "use `${env:NAME}`, `${file:PATH:KEY}` or `${directory:PATH:FILE}`; `${field}` works in template keys \
+                 only; a text that really holds `${` goes into a variable";
     let Some(name) = name else {
         return ("holds an unknown placeholder".to_owned(), known.to_owned());
     };
