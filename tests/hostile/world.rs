@@ -57,6 +57,8 @@ impl World {
             .args(["worker", "--rest", &connect.to_string()])
             .args(["--registry", &registry.to_string(), "--data-dir"])
             .arg(folder.path().join("data"))
+            // What may be named is the test of `rest::access`.
+            .args(["--allow-files", "/"])
             .stdout(log.try_clone().expect("a log clones"))
             .stderr(log);
         let mut world = Self {

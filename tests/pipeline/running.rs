@@ -61,7 +61,11 @@ async fn a_worker_without_connectors_answers_and_stops_cleanly() {
     assert_ne!(health["log"]["free_bytes"].as_u64().unwrap_or_default(), 0);
     assert_eq!(running.get("/connectors").await, json!([]));
     let unknown = running.get("/connectors/no%20one/status").await;
-    assert_eq!(unknown["message"], "No status found for connector no one");
+    let message = unknown["message"].as_str().unwrap_or_default();
+    assert!(
+        message.starts_with("No status found for connector no one ("),
+        "{unknown}"
+    );
     let hidden = running
         .get("/tapline/v1/topics/connect-configs/records")
         .await;

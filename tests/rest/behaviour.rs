@@ -289,7 +289,10 @@ async fn a_connector_that_is_created_with_offsets_begins_there() {
     };
     for (offsets, words) in [
         (json!({}), "Cannot deserialize value of initial_offsets"),
-        (json!([{"partition": null}]), "cannot be null"),
+        (
+            json!([{"partition": null, "offset": {"at": 1}}]),
+            "cannot be null",
+        ),
         (json!([7]), "Cannot deserialize value"),
     ] {
         let (code, body) = create(offsets).await;

@@ -1,6 +1,6 @@
 //! Settings over REST: created, replaced, patched, listed, and never shown with their secrets.
 
-use super::{Connect, arrived};
+use super::{Connect, arrived, sentence};
 use crate::{runtime::script::Script, support::wait::until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ async fn bad_requests_name_what_is_wrong_and_change_nothing() {
     assert_eq!(connect.source("x", "config-bad").await.0, 201);
     let (code, body) = connect.source("x", "config-bad").await;
     assert_eq!(
-        (code, &body["message"]),
+        (code, &sentence(&body)),
         (409, &json!("Connector x already exists"))
     );
     // Taken and invalid is invalid.
@@ -192,7 +192,7 @@ async fn an_unknown_connector_is_told_in_the_originals_words() {
         ),
     ] {
         let (found, body) = connect.ask(method, path, None).await;
-        assert_eq!((found, &body["message"]), (code, &json!(message)), "{path}");
+        assert_eq!((found, &sentence(&body)), (code, &json!(message)), "{path}");
     }
     assert_eq!(connect.put("/connectors/u/topics/reset").await, 202);
     connect.stop().await;
@@ -237,7 +237,7 @@ async fn a_patch_merges_and_a_changed_config_restarts_its_tasks_only() {
         .ask(Method::PATCH, "/connectors/u/config", Some(json!({})))
         .await;
     assert_eq!(
-        (unknown.0, &unknown.1["message"]),
+        (unknown.0, &sentence(&unknown.1)),
         (404, &json!("Connector u not found"))
     );
     // The same settings again, and a stopped connector's new ones, start nothing.

@@ -1,6 +1,6 @@
 //! Creation, states and deletion (behavioural tests 20 to 36 and 61), and that nobody waits for a hung neighbour.
 
-use super::{Connect, arrived};
+use super::{Connect, arrived, sentence};
 use crate::{
     runtime::script::Script,
     support::wait::{stays, until},
@@ -38,7 +38,7 @@ async fn a_stopped_connector_has_no_tasks_and_a_resumed_one_goes_on_where_it_was
     assert_eq!(connect.get("/connectors/in/tasks").await, (200, json!([])));
     let (code, body) = connect.get("/connectors/in/tasks/0/status").await;
     assert_eq!(
-        (code, &body["message"]),
+        (code, &sentence(&body)),
         (404, &json!("No status found for task in-0"))
     );
     script.count_to(20);
@@ -263,7 +263,7 @@ async fn more_tasks_than_allowed_fail_the_connector_and_leave_its_tasks_alone() 
     script.tasks.store(2, Ordering::SeqCst);
     let (code, body) = connect.post("/connectors/out/restart").await;
     assert_eq!(
-        (code, &body["message"]),
+        (code, &sentence(&body)),
         (500, &json!("Failed to start connector: out"))
     );
     connect.reaches("out", "FAILED", &["RUNNING"]).await;

@@ -40,6 +40,14 @@ pub struct Connect {
 /// An answer: its code and its body, null if that is empty.
 pub type Answer = (u16, Value);
 
+/// What a refusal says as Kafka Connect does, without the remedy in brackets that follows it.
+pub fn sentence(body: &Value) -> Value {
+    let message = body["message"].as_str().unwrap_or_default();
+    let (sentence, remedy) = message.split_once(" (").unwrap_or_default();
+    assert!(remedy.ends_with(')'), "there is no remedy in {message:?}");
+    json!(sentence)
+}
+
 impl Connect {
     pub async fn start() -> Self {
         let folder = Arc::new(TempDir::new().expect("a folder"));

@@ -1,5 +1,6 @@
 //! `/connector-plugins` and `/admin/loggers` of a running `tapline worker`.
 
+use super::sentence;
 use crate::support::{
     process::{Process, free_port},
     wait,
@@ -135,7 +136,7 @@ async fn plugins_are_listed_described_and_validated_over_http() {
     let (status, told) = worker.put(validate, other).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(
-        told["message"],
+        sentence(&told),
         "Included connector type FileStreamSink does not match request type FileStreamSource"
     );
     for bad in [

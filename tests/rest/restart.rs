@@ -1,6 +1,6 @@
 //! Restarts (behavioural tests 39 to 44).
 
-use super::{Connect, arrived};
+use super::{Connect, arrived, sentence};
 use crate::{
     runtime::script::{Act, Script, Trouble},
     support::wait::until,
@@ -19,13 +19,13 @@ async fn an_unknown_connector_is_not_restarted() {
     ] {
         let (code, body) = connect.post(&format!("/connectors/x/restart{flags}")).await;
         assert_eq!(
-            (code, &body["message"]),
+            (code, &sentence(&body)),
             (404, &json!("Unknown connector: x"))
         );
     }
     let (code, body) = connect.post("/connectors/x/tasks/0/restart").await;
     assert_eq!(
-        (code, &body["message"]),
+        (code, &sentence(&body)),
         (404, &json!("Unknown connector: x"))
     );
     connect.stop().await;
@@ -74,7 +74,7 @@ async fn a_healthy_connector_is_restarted_as_far_as_the_flags_say() {
         let (code, body) = connect
             .post(&format!("/connectors/in/tasks/{task}/restart"))
             .await;
-        assert_eq!((code, &body["message"]), (404, &json!(message)));
+        assert_eq!((code, &sentence(&body)), (404, &json!(message)));
     }
     connect.stop().await;
 }
