@@ -94,13 +94,19 @@ impl Desk {
     }
 
     fn append(&self, records: &[Chosen<'_>]) -> Commit {
+        self.append_with(None, records)
+    }
+
+    /// All records have this header, too.
+    fn append_with(&self, mark: Option<&str>, records: &[Chosen<'_>]) -> Commit {
         let mut builder = BatchBuilder::new();
         let now_ms = self.disk.boot().now_ms();
         for (key, value, lacks) in records {
             let header = lacks.map(|lacks| ("__tapline.unavailable", Some(lacks.as_bytes())));
+            let mark = mark.map(|mark| (mark, Some(&b"1"[..])));
             let (key, value) = (key.map(str::as_bytes), value.map(str::as_bytes));
             builder
-                .append(key, value, now_ms, header)
+                .append(key, value, now_ms, header.into_iter().chain(mark))
                 .expect("a small record");
         }
         let batch = builder.finish(Compression::None).expect("a batch");
@@ -113,6 +119,14 @@ impl Desk {
     /// One batch.
     fn put(&mut self, records: &[Chosen<'_>]) {
         let mut answer = self.enqueue(self.append(records));
+        assert_eq!(run(&mut self.log), Step::Idle);
+        take_answer(&mut answer).expect("durable");
+    }
+
+    /// A batch of one record with a header.
+    fn put_with(&mut self, mark: &str, record: &Chosen<'_>) {
+        let commit = self.append_with(Some(mark), &[*record]);
+        let mut answer = self.enqueue(commit);
         assert_eq!(run(&mut self.log), Step::Idle);
         take_answer(&mut answer).expect("durable");
     }
@@ -364,14 +378,14 @@ fn a_tombstone_stays_until_every_sink_has_passed_and_its_time_is_over() {
     desk.put(&[tombstone("a")]);
     desk.close_segment();
     desk.keep();
-    assert_eq!(desk.offsets(), [1], "the row goes, its deletion stays");
+    assert_eq!(desk.offsets(), [0, 1], "what was right before tells of it");
     desk.store("connect-fast", 4);
     desk.wait(2_000);
     desk.close_segment();
     desk.keep();
     assert_eq!(
         desk.offsets(),
-        [1],
+        [0, 1],
         "its time is over, one sink has not passed"
     );
     desk.store("connect-slow", 1);
@@ -439,6 +453,49 @@ fn a_tombstone_behind_a_full_map_stays_with_what_it_deletes() {
         !offsets.contains(&0) && !offsets.contains(&1),
         "{offsets:?}"
     );
+}
+
+/// A pass of one batch each: the delete that leaves, its tombstone and the arrival stand in different ones.
+#[test]
+fn a_key_change_that_full_maps_cut_apart_keeps_the_row_that_it_builds_upon() {
+    let settings = Settings {
+        // Room for one key.
+        compaction_map_bytes: 48,
+        ..Settings::default()
+    };
+    let mut topic = EAGER;
+    topic[1] = ("segment.bytes", "100000");
+    let mut desk = Desk::with(&settings, &topic);
+    // Large enough to be copied as they are.
+    let large = "y".repeat(20_000);
+    desk.put(&[row("old", &large)]);
+    desk.put(&[row("other", &large)]);
+    desk.put_with("__debezium.newkey", &row("old", &large));
+    desk.put(&[tombstone("old")]);
+    let arrival = (Some("new"), Some(large.as_str()), Some("after.body"));
+    desk.put_with("__debezium.oldkey", &arrival);
+    for _ in 0..6 {
+        desk.put(&[row("large", &large)]);
+    }
+    for round in 0..8 {
+        desk.wait(2_000);
+        desk.keep();
+        assert_eq!(desk.offsets(), [0, 1, 2, 3, 4], "pass {round}");
+    }
+    // The row that left is needed by nobody any more once the other has everything.
+    desk.put(&[row("new", &large)]);
+    for _ in 0..8 {
+        desk.put(&[row("large", &large)]);
+        desk.wait(2_000);
+        desk.keep();
+    }
+    let all = desk.all();
+    let stands = |key: &str| {
+        all.iter()
+            .any(|(_, at, value)| at == key && value.is_some())
+    };
+    assert!(!stands("old"), "{:?}", desk.offsets());
+    assert!(stands("new") && stands("other"));
 }
 
 #[test]
