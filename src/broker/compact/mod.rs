@@ -24,7 +24,7 @@ use super::{
     log::Shared,
     partition::{Partition, Segment, State},
     reader::header_at,
-    retention::floor_of,
+    retention::{floor_of, floors},
     rules::Rules,
     swap::Swap,
 };
@@ -248,7 +248,7 @@ fn pass(
 ) -> Result<bool, Stop> {
     let (latest, map_end, moves) = look(shared, partition, plan, host)?;
     // Positions only grow, so a floor that was read before is never above the one that holds.
-    let floor = floor_of(&shared.floors(), partition);
+    let floor = floor_of(&floors(shared), partition);
     let mut rewrite = Rewrite::new(partition, rules, (&latest, map_end), plan.log_start, floor);
     let sources: Vec<&Source> = plan
         .sources

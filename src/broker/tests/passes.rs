@@ -3,7 +3,7 @@
 
 use super::world::take_answer;
 use crate::broker::{
-    Append, Commit, GroupPosition, NewTopic, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT,
+    Append, Commit, GroupPosition, NewTopic, Readers, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT,
     batch::{BatchBuilder, BatchReader, Batches, Compression},
     compact::{self, Host, Outcome},
     log::{Log, Op, Reply, Step, WriterId},
@@ -151,6 +151,16 @@ impl Desk {
         });
         run(&mut self.log);
         take_answer(&mut answer).expect("durable");
+    }
+
+    /// These groups read these topics, and nobody else does.
+    fn read_by(&self, readers: &[(&str, &[&str])]) {
+        let topics = |topics: &[&str]| topics.iter().map(|topic| Arc::from(*topic)).collect();
+        let readers: Readers = readers
+            .iter()
+            .map(|(group, of)| (Arc::from(*group), topics(of)))
+            .collect();
+        *self.log.shared().kept_for.write() = Some(Arc::new(move || readers.clone()));
     }
 
     /// A round of upkeep, behind a checkpoint.
@@ -682,8 +692,73 @@ fn only_groups_that_exist_hold_records_back() {
     desk.wait(50);
     desk.keep();
     assert_eq!(desk.log_start(), 0);
-    let groups = || std::iter::once(Arc::from("connect-sink")).collect();
-    *desk.log.shared().kept_for.write() = Some(Arc::new(groups));
+    desk.read_by(&[("connect-sink", &[TOPIC])]);
     desk.keep();
     assert_eq!(desk.log_start(), 1);
+}
+
+#[test]
+fn a_sink_that_has_stored_no_position_holds_retention_at_the_logs_start() {
+    let mut desk = Desk::new(&[("retention.ms", "10"), ("segment.bytes", "1024")]);
+    desk.store("connect-sink", 3);
+    let kilo = "z".repeat(900);
+    for _ in 0..5 {
+        desk.put(&[row("a", &kilo)]);
+    }
+    desk.wait(50);
+    desk.read_by(&[("connect-sink", &[TOPIC]), ("connect-new", &[TOPIC])]);
+    desk.keep();
+    assert_eq!(desk.log_start(), 0, "the new sink begins here");
+    desk.store("connect-new", 1);
+    desk.keep();
+    assert_eq!(desk.log_start(), 1);
+    // Its offsets are reset: it begins anew, at what is there.
+    desk.store("connect-new", GroupPosition::UNSET);
+    desk.keep();
+    assert_eq!(desk.log_start(), 1);
+    desk.read_by(&[("connect-sink", &[TOPIC]), ("connect-new", &["others"])]);
+    desk.keep();
+    assert_eq!(desk.log_start(), 3, "it reads another topic");
+    desk.read_by(&[("connect-sink", &[]), ("connect-source", &[])]);
+    desk.keep();
+    assert_eq!(
+        desk.log_start(),
+        3,
+        "a stored position counts without a topic"
+    );
+}
+
+#[test]
+fn near_the_limit_retention_waits_for_no_sink_that_has_stored_no_position() {
+    let mut desk = limited();
+    desk.read_by(&[("connect-new", &[TOPIC])]);
+    fill(&mut desk, SINK_LIMIT_PERCENT - 5);
+    desk.wait(50);
+    desk.keep();
+    assert_eq!(desk.log_start(), 0);
+    fill(&mut desk, SINK_LIMIT_PERCENT);
+    desk.wait(50);
+    desk.keep();
+    let ends = desk.log.ends(&at()).expect("the topic");
+    assert_eq!(ends.log_start, ends.log_end);
+}
+
+#[test]
+fn a_tombstone_stays_for_a_sink_that_has_stored_no_position() {
+    let mut desk = Desk::new(&EAGER);
+    desk.read_by(&[("connect-new", &[TOPIC])]);
+    desk.put(&[row("a", "1"), tombstone("a")]);
+    for _ in 0..3 {
+        desk.close_segment();
+        desk.wait(2_000);
+        desk.keep();
+        assert_eq!(desk.offsets(), [0, 1]);
+    }
+    desk.store("connect-new", 2);
+    for _ in 0..2 {
+        desk.close_segment();
+        desk.wait(2_000);
+        desk.keep();
+    }
+    assert_eq!(desk.offsets(), [] as [u64; 0]);
 }
