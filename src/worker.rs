@@ -35,7 +35,7 @@ use crate::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -180,16 +180,6 @@ impl Worker {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
-    }
-
-    /// The groups of all connectors there are, running or not: what they have not read is kept.
-    #[must_use]
-    pub fn groups(&self) -> BTreeSet<Arc<str>> {
-        let configs = self.shared.configs.all();
-        configs
-            .keys()
-            .map(|name| sink::group(name).into())
-            .collect()
     }
 
     /// The log.

@@ -4,7 +4,7 @@
 //! the checkpoints' syncs run on a thread of their own, so that no commit waits for them. Nothing here knows a format.
 
 use super::{
-    Broker, Commit, Fetch, Fetched, GroupPosition, NewTopic, TopicInfo, Writer, error,
+    Broker, Commit, Fetch, Fetched, GroupPosition, NewTopic, Readers, TopicInfo, Writer, error,
     fetch::fetch,
     log::{self, CheckpointDone, Log, Op, Reply, Shared, Step, WriterId},
     settings::{Flush, Settings},
@@ -14,7 +14,7 @@ use super::{
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
     path::Path,
     sync::{
@@ -106,10 +106,10 @@ impl Embedded {
         })
     }
 
-    /// Says which groups read the log: retention and compaction keep for them what they have not read. Until then
-    /// every stored position counts, also one of a group that nobody uses any more.
-    pub fn keep_for(&self, groups: impl Fn() -> BTreeSet<Arc<str>> + Send + Sync + 'static) {
-        *self.shared.kept_for.write() = Some(Arc::new(groups));
+    /// Says who reads the log: retention and compaction keep for them what they have not read. Until then every
+    /// stored position counts, also one of a group that nobody uses any more.
+    pub fn keep_for(&self, readers: impl Fn() -> Readers + Send + Sync + 'static) {
+        *self.shared.kept_for.write() = Some(Arc::new(readers));
     }
 
     /// Counters for the metrics endpoint.

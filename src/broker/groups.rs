@@ -30,6 +30,9 @@ const TOPIC_ID: &str = "tapline.topic.id";
 const KEY_VERSION: i16 = 1;
 const VALUE_VERSION: i16 = 3;
 
+/// Who reads the log: groups, and the topics that each is to read, whether or not it has stored a position there.
+pub type Readers = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+
 /// The group that stands lowest in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Floor {
@@ -68,12 +71,9 @@ impl Groups {
     }
 
     /// The lowest position per topic and partition, of these groups or of all.
-    pub(super) fn floors(
-        &self,
-        groups: Option<&BTreeSet<Arc<str>>>,
-    ) -> HashMap<(u128, u32), Floor> {
+    pub(super) fn floors(&self, readers: Option<&Readers>) -> HashMap<(u128, u32), Floor> {
         let mut floors: HashMap<(u128, u32), Floor> = HashMap::new();
-        let wanted = |group: &Arc<str>| groups.is_none_or(|groups| groups.contains(group));
+        let wanted = |group: &Arc<str>| readers.is_none_or(|readers| readers.contains_key(group));
         for (group, positions) in self.0.iter().filter(|(group, _)| wanted(group)) {
             for (at, next) in positions {
                 if floors.get(at).is_none_or(|floor| *next < floor.next) {
@@ -83,6 +83,12 @@ impl Groups {
             }
         }
         floors
+    }
+
+    /// Whether a group has stored a position.
+    pub(super) fn has(&self, group: &str, at: (u128, u32)) -> bool {
+        let positions = self.0.get(group);
+        positions.is_some_and(|positions| positions.contains_key(&at))
     }
 
     /// The topic was deleted.

@@ -35,7 +35,7 @@ mod upkeep;
 
 pub use dump::{Dump, Dumped, dump};
 pub use embedded::Embedded;
-pub use groups::GROUPS_TOPIC;
+pub use groups::{GROUPS_TOPIC, Readers};
 pub use settings::{Flush, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT, Settings};
 pub use stats::{SYNC_BUCKETS_US, Stats};
 

@@ -129,6 +129,8 @@ pub(super) struct State {
     pub deleted: bool,
     /// Below it no key has two records that compaction may tell apart; where the next one begins to look.
     pub clean_to: u64,
+    /// Whether rows below build upon records of another key, or may be about to.
+    pub clean_moves: bool,
 }
 
 /// A partition, shared by the journal's thread and readers.

@@ -3,12 +3,13 @@
 //! Only says what is to go; the log does it, by moving a partition's start in an entry of the journal. The files
 //! follow once a checkpoint no longer names them.
 //!
-//! A sink's stored position bounds what goes, because that is what its target has made durable. Above
+//! A sink's stored position bounds what goes, because that is what its target has made durable. Where it has stored none
+//! yet, because it is new, stopped or was never connected, it will begin at the log's start: nothing goes. Above
 //! [`SINK_LIMIT_PERCENT`] of the log's limit that bound falls: what is due goes all the same, and the sink that has not
 //! read it fails with a remedy when it meets the gap.
 
 use super::{
-    groups::{Floor, GROUPS_TOPIC},
+    groups::{Floor, GROUPS_TOPIC, Readers},
     log::{Op, Shared},
     partition::{Partition, Segment, State},
     rules::Rules,
@@ -16,7 +17,7 @@ use super::{
     stats::Stats,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
@@ -24,7 +25,7 @@ use std::{
 pub(super) fn due(shared: &Shared) -> Vec<Op> {
     measure(shared);
     let ignore_floors = usage_percent(&shared.means.stats) >= SINK_LIMIT_PERCENT;
-    let floors = shared.floors();
+    let floors = floors(shared);
     let now_ms = shared.storage().now_ms();
     let mut ops = Vec::new();
     let mut held = 0;
@@ -61,6 +62,40 @@ pub(super) fn due(shared: &Shared) -> Vec<Op> {
     }
     shared.means.stats.retention_held.store(held, Relaxed);
     ops
+}
+
+/// Where each partition's slowest reader stands.
+pub(super) fn floors(shared: &Shared) -> HashMap<(u128, u32), Floor> {
+    let kept_for = shared.kept_for.read().clone();
+    let Some(readers) = kept_for.map(|readers| readers()) else {
+        return shared.groups.read().floors(None);
+    };
+    let starts = starts(shared, &readers);
+    let groups = shared.groups.read();
+    let mut floors = groups.floors(Some(&readers));
+    for (group, at, next) in starts {
+        let lowest = floors.get(&at).is_none_or(|floor| next < floor.next);
+        if lowest && !groups.has(&group, at) {
+            floors.insert(at, Floor { group, next });
+        }
+    }
+    floors
+}
+
+/// Where each reader begins that has stored no position: group, partition, offset.
+fn starts(shared: &Shared, readers: &Readers) -> Vec<(Arc<str>, (u128, u32), u64)> {
+    let mut starts = Vec::new();
+    for topic in shared.topics.read().iter() {
+        let of = |(_, topics): &(&Arc<str>, &BTreeSet<Arc<str>>)| topics.contains(&topic.name);
+        for (group, _) in readers.iter().filter(of) {
+            for partition in &topic.partitions {
+                let start = partition.state.read().log_start;
+                let at = (topic.id, partition.at.partition);
+                starts.push((Arc::clone(group), at, start));
+            }
+        }
+    }
+    starts
 }
 
 /// How many of the oldest segments are due, and the offset behind them.

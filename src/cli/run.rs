@@ -160,7 +160,7 @@ async fn open(settings: &WorkerSettings) -> Result<(Arc<Embedded>, Worker)> {
     });
     worker.metrics().watch_log(broker.stats());
     let reading = worker.clone();
-    broker.keep_for(move || reading.groups());
+    broker.keep_for(move || reading.readers());
     Ok((broker, worker))
 }
 

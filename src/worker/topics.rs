@@ -2,13 +2,18 @@
 //!
 //! Keeps what belongs to somebody: the topics of the worker's own state, and, from deletion, those that a connector uses.
 
-use super::{ConnectorKind, Plan, Shared, Worker};
+use super::{ConnectorKind, ConnectorSpec, Plan, Shared, Worker};
 use crate::{
-    broker::{NewTopic, TopicInfo},
-    sink::{Selection, is_internal},
+    broker::{NewTopic, Readers, TopicInfo},
+    herder::Stored,
+    plugins::keys,
+    sink::{self, Selection, is_internal},
 };
-use std::collections::BTreeMap;
-use tapline_sdk::{Error, Result};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tapline_sdk::{Config, Error, Result};
 
 /// Why nothing was done with a topic.
 #[derive(Debug)]
@@ -30,6 +35,35 @@ impl From<Error> for TopicRefused {
 }
 
 impl Worker {
+    /// The groups of all connectors there are, running or not, and the topics that sinks are to read: what they have
+    /// not read is kept.
+    #[must_use]
+    pub fn readers(&self) -> Readers {
+        let names = self.shared.configs.all().into_keys();
+        let mut readers: Readers = names
+            .map(|name| (sink::group(&name).into(), BTreeSet::new()))
+            .collect();
+        let topics: Vec<Arc<str>> = self
+            .broker()
+            .topics()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        let connectors = self.shared.connectors();
+        for Stored { spec, .. } in connectors.iter().filter_map(|one| one.stored()) {
+            if spec.kind != ConnectorKind::Sink {
+                continue;
+            }
+            // Of settings that do not hold any more only stored positions count.
+            if let Some(selection) = self.shared.selection(&spec) {
+                let names = |topic: &&Arc<str>| selection.names(topic, &self.shared.sources.active);
+                let of = readers.entry(sink::group(&spec.name).into()).or_default();
+                of.extend(topics.iter().filter(names).cloned());
+            }
+        }
+        readers
+    }
+
     /// Makes a topic, durable on return.
     ///
     /// # Errors
@@ -108,6 +142,25 @@ fn not_ours(topic: &str) -> Result<(), TopicRefused> {
 }
 
 impl Shared {
+    /// How a sink's settings choose topics, read without the rest of them: this is asked with every round of upkeep.
+    fn selection(&self, spec: &ConnectorSpec) -> Option<Selection> {
+        let keys = [
+            keys::TOPICS_LIST.name(),
+            keys::TOPICS_REGEX.name(),
+            keys::TOPICS_OF.name(),
+        ];
+        let settings = spec.settings.iter();
+        let settings = settings.filter(|(key, _)| keys.contains(&key.as_str()));
+        let settings = settings
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let settings = match &self.settings.placeholders {
+            Some(placeholders) => placeholders.resolve(&settings, spec.author).ok()?,
+            None => settings,
+        };
+        Selection::of(&Config::new(settings)).ok()
+    }
+
     /// The connectors that have used a topic since their last reset, and the sinks that are to read it.
     fn users_of(&self, topic: &str) -> Vec<String> {
         let uses = |name: &str| {

@@ -3,7 +3,8 @@
 //! A record with unavailable fields ([`UNAVAILABLE`]) says nothing about them: its reader takes them from an earlier
 //! record of the key. So below such a record stays the newest one that has what it lacks, and so on down to a record
 //! that has everything. A change of the key moves a row: where the record that arrives lacks something, the sink takes
-//! it from the row under the old key, so all records of that one stay.
+//! it from the row under the old key, so all records of that one stay, in every pass for as long as it is needed. Of
+//! a leave at the map's end nobody knows yet whether that is so, and its key is kept for the next pass to decide.
 //!
 //! Keys are known by 128 bits of a hash whose secret is new with every pass, so that nobody can choose two keys that are
 //! taken for one. Memory is bounded: a map that is full tells how far it has come, and the next pass goes on there.
@@ -28,6 +29,9 @@ const ENTRY_BYTES: usize = 48;
 /// What a part of a chain takes besides the names of its fields.
 const PART_BYTES: usize = 64;
 
+/// What a move takes.
+const MOVE_BYTES: usize = 48;
+
 /// What a record says about those that it builds upon.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Marks<'a> {
@@ -45,8 +49,20 @@ pub(super) struct Latest {
     chains: HashMap<u128, Chain>,
     /// The key of the last record whose row goes to another key.
     leaving: Option<u128>,
+    /// The same, while nothing but records of that key followed: the arrival may stand behind the map.
+    halfway: Option<u128>,
+    /// What it was below the map.
+    halfway_below: Option<u128>,
+    /// In the order of their offsets.
+    moves: Vec<Move>,
+    /// How many of them arrive below the map.
+    moves_below: usize,
+    /// There was no memory for all moves: everything is needed.
+    blind: bool,
     /// Keys of which everything is needed.
     pinned: HashSet<u128>,
+    /// Keys below the map of which earlier passes needed everything, and nobody does any more.
+    released: HashSet<u128>,
     part_bytes: usize,
     limit: usize,
 }
@@ -57,6 +73,17 @@ struct Part {
     offset: u64,
     /// What it lacks.
     fields: Vec<Box<[u8]>>,
+    /// The row came from another key and has the rest from there; what this key had before is another row's.
+    arrives: bool,
+}
+
+/// A row that came from another key without something that it has.
+#[derive(Debug, Clone, Copy)]
+struct Move {
+    /// Of the record that arrives.
+    offset: u64,
+    to: u128,
+    from: u128,
 }
 
 /// What of a key is needed, oldest first.
@@ -67,8 +94,6 @@ struct Chain {
     open: bool,
     /// Of an open chain: parts found below the offsets of the map.
     older: Vec<Part>,
-    /// The row came from another key: by which record, and from which key.
-    arrival: Option<(u64, u128)>,
 }
 
 impl<'a> Marks<'a> {
@@ -88,23 +113,71 @@ impl Latest {
             newest: HashMap::new(),
             chains: HashMap::new(),
             leaving: None,
+            halfway: None,
+            halfway_below: None,
+            moves: Vec::new(),
+            moves_below: 0,
+            blind: false,
             pinned: HashSet::new(),
+            released: HashSet::new(),
             part_bytes: 0,
             limit,
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.newest.len() * ENTRY_BYTES + self.part_bytes >= self.limit
+        let moves = (self.moves.len() - self.moves_below) * MOVE_BYTES;
+        self.newest.len() * ENTRY_BYTES + self.part_bytes + moves >= self.limit
+    }
+
+    /// A record below those of the map, in their order and before them: which rows have moved.
+    pub(super) fn add_below(&mut self, key: &[u8], offset: u64, marks: Marks<'_>) {
+        let key = self.hash(key);
+        self.follow(key, offset, marks);
+        (self.moves_below, self.halfway_below) = (self.moves.len(), self.halfway);
+        if self.moves_below * MOVE_BYTES > self.limit {
+            self.moves.clear();
+            (self.moves_below, self.blind) = (0, true);
+        }
+    }
+
+    /// Takes note of a row that goes to another key.
+    fn follow(&mut self, key: u128, offset: u64, marks: Marks<'_>) {
+        if marks.leaves {
+            (self.leaving, self.halfway) = (Some(key), Some(key));
+        } else if self.halfway != Some(key) {
+            self.halfway = None;
+        }
+        let Some(from) = self.leaving.take_if(|_| marks.arrives) else {
+            return;
+        };
+        if marks.unavailable.is_some() {
+            self.moves.push(Move {
+                offset,
+                to: key,
+                from,
+            });
+        }
     }
 
     /// The next record of a key.
     pub(super) fn add(&mut self, key: &[u8], offset: u64, marks: Marks<'_>) {
         let key = self.hash(key);
-        let before = self.newest.insert(key, offset);
-        if marks.leaves {
-            self.leaving = Some(key);
+        self.follow(key, offset, marks);
+        self.put(key, offset, marks);
+    }
+
+    /// A record below those of the map, in their order, after [`Latest::pin`]: if its key is released, it is known
+    /// from here on.
+    pub(super) fn add_released(&mut self, key: &[u8], offset: u64, marks: Marks<'_>) {
+        let key = self.hash(key);
+        if self.released.contains(&key) {
+            self.put(key, offset, marks);
         }
+    }
+
+    fn put(&mut self, key: u128, offset: u64, marks: Marks<'_>) {
+        let before = self.newest.insert(key, offset);
         let Some(unavailable) = marks.unavailable else {
             if let Some(chain) = self.chains.remove(&key) {
                 self.part_bytes -= bytes_of(&chain.parts);
@@ -120,24 +193,38 @@ impl Latest {
             parts: before.into_iter().map(Part::full).collect(),
             ..Chain::default()
         });
-        if marks.arrives {
-            // What this key had before is another row's.
-            chain.parts.clear();
-            chain.arrival = self.leaving.take().map(|from| (offset, from));
-        }
-        chain.parts.push(Part::of(offset, unavailable));
-        chain.open = prune(&mut chain.parts) && chain.arrival.is_none();
+        chain
+            .parts
+            .push(Part::of(offset, unavailable, marks.arrives));
+        chain.open = prune(&mut chain.parts);
         self.part_bytes = self.part_bytes + bytes_of(&chain.parts) - known;
     }
 
-    /// All records of the map were added: what arrived and is needed keeps the key that it came from.
-    pub(super) fn pin(&mut self) {
-        let pinned = self.chains.values().filter_map(|chain| {
-            let (offset, from) = chain.arrival?;
-            let is_needed = chain.parts.iter().any(|part| part.offset == offset);
-            is_needed.then_some(from)
-        });
-        self.pinned = pinned.collect();
+    /// All records were added: what arrived and is needed keeps the key that it came from. Returns whether the next
+    /// pass must know of moves below its map.
+    pub(super) fn pin(&mut self) -> bool {
+        self.pinned.extend(self.halfway);
+        let moves = std::mem::take(&mut self.moves);
+        // From the last one on: what arrived may have gone on from there.
+        for moved in moves.iter().rev() {
+            if self.needs_of(moved.to, moved.offset) {
+                self.pinned.insert(moved.from);
+            }
+        }
+        let left = moves.iter().map(|moved| moved.from);
+        let over = |key: &u128| !self.pinned.contains(key) && !self.newest.contains_key(key);
+        self.released = left.chain(self.halfway_below).filter(over).collect();
+        self.blind || !self.pinned.is_empty()
+    }
+
+    /// Whether records below those of the map are superseded that no later pass would look for.
+    pub(super) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
+    /// Whether everything of a key is needed, its end included.
+    pub(super) fn is_pinned(&self, key: &[u8]) -> bool {
+        self.blind || self.pinned.contains(&self.hash(key))
     }
 
     /// Whether records below those of the map are needed that nobody has looked for yet.
@@ -156,7 +243,8 @@ impl Latest {
         match marks.unavailable {
             None => chain.older = vec![Part::full(offset)],
             Some(unavailable) => {
-                chain.older.push(Part::of(offset, unavailable));
+                let part = Part::of(offset, unavailable, marks.arrives);
+                chain.older.push(part);
                 prune(&mut chain.older);
             }
         }
@@ -178,7 +266,10 @@ impl Latest {
 
     /// Whether a record is needed, as far as the map knows.
     pub(super) fn needs(&self, key: &[u8], offset: u64) -> bool {
-        let key = self.hash(key);
+        self.blind || self.needs_of(self.hash(key), offset)
+    }
+
+    fn needs_of(&self, key: u128, offset: u64) -> bool {
         let Some(newest) = self.newest.get(&key) else {
             return true;
         };
@@ -211,10 +302,11 @@ impl Part {
         Self {
             offset,
             fields: Vec::new(),
+            arrives: false,
         }
     }
 
-    fn of(offset: u64, unavailable: &[u8]) -> Self {
+    fn of(offset: u64, unavailable: &[u8], arrives: bool) -> Self {
         let mut fields = Vec::new();
         let mut field = Vec::new();
         let mut escaped = false;
@@ -227,7 +319,11 @@ impl Part {
             field.push(*byte);
         }
         fields.push(field.into_boxed_slice());
-        Self { offset, fields }
+        Self {
+            offset,
+            fields,
+            arrives,
+        }
     }
 }
 
@@ -241,23 +337,23 @@ fn bytes_of(parts: &[Part]) -> usize {
 
 /// Drops parts that give nothing which a newer one lacks; returns whether something is missing then.
 fn prune(parts: &mut Vec<Part>) -> bool {
-    let Some(newest) = parts.last() else {
-        return false;
-    };
-    let mut missing = newest.fields.clone();
-    let mut needed = vec![newest.offset];
-    for part in parts.iter().rev().skip(1) {
-        if missing.is_empty() {
-            break;
-        }
+    let mut needed = Vec::new();
+    let mut missing: Vec<Box<[u8]>> = Vec::new();
+    for (index, part) in parts.iter().rev().enumerate() {
         let gives = |field: &[u8]| !part.fields.iter().any(|lacks| is_within(field, lacks));
-        if missing.iter().any(|field| gives(field)) {
+        if index == 0 {
+            missing.clone_from(&part.fields);
+            needed.push(part.offset);
+        } else if part.arrives || missing.iter().any(|field| gives(field)) {
             needed.push(part.offset);
         }
         missing.retain(|field| {
             let touches = |lacks: &[u8]| is_within(field, lacks) || is_within(lacks, field);
-            part.fields.iter().any(|lacks| touches(lacks))
+            !part.arrives && part.fields.iter().any(|lacks| touches(lacks))
         });
+        if missing.is_empty() {
+            break;
+        }
     }
     parts.retain(|part| needed.contains(&part.offset));
     !missing.is_empty()
@@ -350,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_field_within_a_field_is_told_apart() {
-        let part = Part::of(0, br"a\,b,c\.d.e");
+        let part = Part::of(0, br"a\,b,c\.d.e", false);
         assert_eq!(
             part.fields,
             [br"a\,b".as_slice().into(), br"c\.d.e".as_slice().into()]
@@ -397,6 +493,128 @@ mod tests {
         latest.pin();
         assert_eq!(needed(&latest, "old", 1..6), [5]);
         assert_eq!(needed(&latest, "new", 0..8), [7]);
+    }
+
+    /// The row of `old` goes to `new` without its body: delete and tombstone at 2 and 3, then the record that arrives.
+    fn leave(latest: &mut Latest) {
+        let leaves = Marks {
+            leaves: true,
+            ..Marks::default()
+        };
+        latest.add(b"old", 2, leaves);
+        latest.add(b"old", 3, lacks(None));
+    }
+
+    const ARRIVAL: Marks<'static> = Marks {
+        unavailable: Some(b"after.body"),
+        leaves: false,
+        arrives: true,
+    };
+
+    const LEAVE: Marks<'static> = Marks {
+        unavailable: None,
+        leaves: true,
+        arrives: false,
+    };
+
+    #[test]
+    fn a_key_is_kept_whose_row_leaves_at_the_maps_end_and_arrives_behind_it() {
+        let mut latest = map(&[("old", 1, None)]);
+        leave(&mut latest);
+        assert!(latest.pin());
+        assert_eq!(needed(&latest, "old", 0..4), [0, 1, 2, 3]);
+        assert!(latest.is_pinned(b"old"));
+
+        // The next pass.
+        let mut latest = Latest::new(1 << 20);
+        latest.add_below(b"old", 1, lacks(None));
+        latest.add_below(b"old", 2, LEAVE);
+        latest.add_below(b"old", 3, lacks(None));
+        latest.add(b"new", 4, ARRIVAL);
+        latest.add(b"old", 5, lacks(None));
+        assert!(!latest.is_open() && latest.pin() && !latest.has_released());
+        assert_eq!(needed(&latest, "old", 0..6), [0, 1, 2, 3, 4, 5]);
+
+        let mut latest = map(&[("old", 1, None)]);
+        leave(&mut latest);
+        latest.add(b"other", 4, lacks(None));
+        assert!(!latest.pin(), "no record follows that arrives");
+        assert_eq!(needed(&latest, "old", 0..4), [3]);
+    }
+
+    #[test]
+    fn a_move_below_the_map_keeps_its_key_until_what_arrived_is_superseded() {
+        let next = |newer: Marks<'_>| {
+            let mut latest = Latest::new(1 << 20);
+            let below = [
+                ("old", lacks(None)),
+                ("old", LEAVE),
+                ("old", lacks(None)),
+                ("new", ARRIVAL),
+            ];
+            for (offset, (key, marks)) in (1..).zip(below) {
+                latest.add_below(key.as_bytes(), offset, marks);
+            }
+            latest.add(b"new", 5, newer);
+            for (offset, (key, marks)) in (1..).zip(below) {
+                latest.add_older(key.as_bytes(), offset, marks);
+            }
+            latest.close();
+            let moves = latest.pin();
+            for (offset, (key, marks)) in (1..).zip(below) {
+                latest.add_released(key.as_bytes(), offset, marks);
+            }
+            (latest, moves)
+        };
+        let (latest, moves) = next(lacks(Some("after.body")));
+        assert!(moves);
+        assert_eq!(needed(&latest, "old", 1..4), [1, 2, 3]);
+        assert_eq!(needed(&latest, "new", 4..6), [4, 5]);
+
+        let (latest, moves) = next(lacks(None));
+        assert!(!moves && latest.has_released());
+        assert_eq!(
+            needed(&latest, "old", 1..4),
+            [3],
+            "the tombstone is noted, and the rest goes"
+        );
+        assert_eq!(needed(&latest, "new", 4..6), [5]);
+    }
+
+    #[test]
+    fn a_row_that_arrived_without_a_value_and_changed_without_it_keeps_the_key_that_it_left() {
+        let mut latest = map(&[("old", 1, None)]);
+        leave(&mut latest);
+        latest.add(b"new", 4, ARRIVAL);
+        latest.add(b"new", 5, lacks(Some("after.body")));
+        assert!(!latest.is_open() && latest.pin());
+        assert_eq!(needed(&latest, "old", 1..4), [1, 2, 3]);
+        assert_eq!(needed(&latest, "new", 4..6), [4, 5]);
+    }
+
+    #[test]
+    fn a_row_that_goes_on_to_a_third_key_keeps_both_that_it_had() {
+        let mut latest = map(&[("old", 1, None)]);
+        leave(&mut latest);
+        latest.add(b"mid", 4, ARRIVAL);
+        latest.add(b"mid", 5, LEAVE);
+        latest.add(b"mid", 6, lacks(None));
+        latest.add(b"new", 7, ARRIVAL);
+        assert!(latest.pin());
+        assert_eq!(needed(&latest, "old", 1..4), [1, 2, 3]);
+        assert_eq!(needed(&latest, "mid", 4..7), [4, 5, 6]);
+    }
+
+    #[test]
+    fn moves_that_memory_does_not_hold_keep_everything() {
+        let mut latest = Latest::new(MOVE_BYTES);
+        for offset in 0..2 {
+            latest.add_below(b"old", 2 * offset, LEAVE);
+            latest.add_below(b"new", 2 * offset + 1, ARRIVAL);
+        }
+        latest.add(b"old", 9, lacks(None));
+        assert!(latest.pin());
+        assert!(latest.needs(b"old", 0) && latest.is_pinned(b"old"));
     }
 
     #[test]

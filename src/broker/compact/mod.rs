@@ -19,11 +19,12 @@ mod rewrite;
 mod scan;
 
 use super::{
+    batch::Record,
     error,
     log::Shared,
     partition::{Partition, Segment, State},
     reader::header_at,
-    retention::floor_of,
+    retention::{floor_of, floors},
     rules::Rules,
     swap::Swap,
 };
@@ -86,6 +87,8 @@ struct Plan {
     log_start: u64,
     /// Where the last pass ended: below, no key has two records.
     clean_to: u64,
+    /// Whether rows below build upon others whose key they do not have.
+    moves: bool,
     sources: Vec<Source>,
 }
 
@@ -149,6 +152,7 @@ fn plan(partition: &Partition, rules: &Rules, now_ms: i64) -> Option<Plan> {
     let plan = Plan {
         log_start: state.log_start,
         clean_to,
+        moves: state.clean_moves,
         sources,
     };
     drop(state);
@@ -190,6 +194,27 @@ fn sources(partition: &Partition, state: &State, rules: &Rules, now_ms: i64) -> 
 }
 
 impl Plan {
+    /// The records with a key that earlier passes have seen.
+    fn each_clean(
+        &self,
+        partition: &Partition,
+        host: &mut dyn Host,
+        mut look: impl FnMut(&[u8], &Record<'_>),
+    ) -> Result<(), Stop> {
+        let clean = self.sources.iter();
+        for source in clean.take_while(|source| source.base < self.clean_to) {
+            let mut batches = source.batches(partition)?;
+            while let Some(mut batch) = batches.next(host)? {
+                batch.each(|record| {
+                    if let Some(key) = record.key.filter(|_| record.offset < self.clean_to) {
+                        look(key, record);
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the oldest record that was not compacted waits for longer than `max.compaction.lag.ms`.
     fn is_late(&self, partition: &Partition, rules: &Rules, now_ms: i64) -> bool {
         let dirty = self
@@ -221,9 +246,9 @@ fn pass(
     plan: &Plan,
     host: &mut dyn Host,
 ) -> Result<bool, Stop> {
-    let (latest, map_end) = look(shared, partition, plan, host)?;
+    let (latest, map_end, moves) = look(shared, partition, plan, host)?;
     // Positions only grow, so a floor that was read before is never above the one that holds.
-    let floor = floor_of(&shared.floors(), partition);
+    let floor = floor_of(&floors(shared), partition);
     let mut rewrite = Rewrite::new(partition, rules, (&latest, map_end), plan.log_start, floor);
     let sources: Vec<&Source> = plan
         .sources
@@ -264,7 +289,9 @@ fn pass(
     let removed = rewrite.removed();
     let stats = &shared.means.stats;
     stats.compaction_removed_records.fetch_add(removed, Relaxed);
-    partition.state.write().clean_to = map_end;
+    let mut state = partition.state.write();
+    (state.clean_to, state.clean_moves) = (map_end, moves);
+    drop(state);
     Ok(changed)
 }
 
@@ -272,14 +299,20 @@ fn group_base(group: &[&Source]) -> u64 {
     group.first().map_or(0, |source| source.base)
 }
 
-/// Gathers the keys from where the last pass ended, as many as there is memory for; returns the offset behind them.
+/// Gathers the keys from where the last pass ended, as many as there is memory for; returns the offset behind them,
+/// and whether the next pass must know of moved rows below it.
 fn look(
     shared: &Shared,
     partition: &Partition,
     plan: &Plan,
     host: &mut dyn Host,
-) -> Result<(Latest, u64), Stop> {
+) -> Result<(Latest, u64, bool), Stop> {
     let mut latest = Latest::new(shared.settings.compaction_map_bytes);
+    if plan.moves {
+        plan.each_clean(partition, host, |key, record| {
+            latest.add_below(key, record.offset, Marks::of(&record.headers));
+        })?;
+    }
     let mut map_end = plan.clean_to;
     'full: for source in &plan.sources {
         if source.is_clean(plan.clean_to) {
@@ -300,22 +333,19 @@ fn look(
         }
         map_end = source.end;
     }
-    latest.pin();
     if latest.is_open() {
-        let clean = plan.sources.iter();
-        for source in clean.take_while(|source| source.base < plan.clean_to) {
-            let mut batches = source.batches(partition)?;
-            while let Some(mut batch) = batches.next(host)? {
-                batch.each(|record| {
-                    if let Some(key) = record.key.filter(|_| record.offset < plan.clean_to) {
-                        latest.add_older(key, record.offset, Marks::of(&record.headers));
-                    }
-                })?;
-            }
-        }
+        plan.each_clean(partition, host, |key, record| {
+            latest.add_older(key, record.offset, Marks::of(&record.headers));
+        })?;
         latest.close();
     }
-    Ok((latest, map_end))
+    let moves = latest.pin();
+    if latest.has_released() {
+        plan.each_clean(partition, host, |key, record| {
+            latest.add_released(key, record.offset, Marks::of(&record.headers));
+        })?;
+    }
+    Ok((latest, map_end, moves))
 }
 
 /// Neighbours that together are no larger than one segment may be.

@@ -40,7 +40,16 @@ pub(super) struct Rewrite<'a> {
     rows_below: bool,
     /// Whether something stands below that was not looked into, and that a tombstone may delete.
     opaque_below: bool,
+    before: Before,
     removed: u64,
+}
+
+/// The record that was looked at last.
+#[derive(Default)]
+struct Before {
+    offset: u64,
+    key: Vec<u8>,
+    kept: bool,
 }
 
 impl<'a> Rewrite<'a> {
@@ -62,6 +71,7 @@ impl<'a> Rewrite<'a> {
             horizon_ms: now_ms.saturating_add(rules.delete_retention_ms),
             rows_below: false,
             opaque_below: false,
+            before: Before::default(),
             removed: 0,
         }
     }
@@ -122,7 +132,16 @@ impl<'a> Rewrite<'a> {
         let mut keep = Vec::new();
         let mut fresh = false;
         batch.each(|record| {
-            let keeps = self.keeps(record, stamped);
+            let mut keeps = self.keeps(record, stamped);
+            if is_tombstone(record) && self.before.is_ended_by(record) {
+                // What an earlier pass kept for sinks that had not read it is in no map any more.
+                match keep.last_mut().filter(|_| self.is_over(&header)) {
+                    Some(kept) => *kept = false,
+                    // What it deletes stands.
+                    None => keeps = true,
+                }
+            }
+            self.before.set(record, keeps);
             fresh |= keeps && is_tombstone(record) && stamped.is_none();
             keep.push(keeps);
         })?;
@@ -145,6 +164,12 @@ impl<'a> Rewrite<'a> {
         failed.map_or(Ok(changed), Err)
     }
 
+    /// Whether the record before, of this batch, was kept for its tombstone alone, and every sink has passed it.
+    fn is_over(&self, header: &Header) -> bool {
+        let Before { offset, key, .. } = &self.before;
+        (header.base_offset..self.floor).contains(offset) && !self.latest.is_pinned(key)
+    }
+
     fn keeps(&mut self, record: &Record<'_>, stamped: Option<i64>) -> bool {
         if record.offset < self.log_start {
             return false;
@@ -164,7 +189,21 @@ impl<'a> Rewrite<'a> {
             return true;
         }
         let over = stamped.is_some_and(|horizon| self.now_ms > horizon);
-        !(over && passed) || self.opaque_below
+        !(over && passed) || self.opaque_below || self.latest.is_pinned(key)
+    }
+}
+
+impl Before {
+    fn set(&mut self, record: &Record<'_>, kept: bool) {
+        self.key.clear();
+        self.key.extend_from_slice(record.key.unwrap_or_default());
+        (self.offset, self.kept) = (record.offset, kept);
+    }
+
+    /// Whether it was kept, and the next offset is of its key.
+    fn is_ended_by(&self, record: &Record<'_>) -> bool {
+        let follows = self.offset.checked_add(1) == Some(record.offset);
+        self.kept && follows && record.key == Some(&self.key[..])
     }
 }
 

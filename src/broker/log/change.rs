@@ -383,6 +383,7 @@ impl State {
             damage: Vec::new(),
             deleted: false,
             clean_to: 0,
+            clean_moves: false,
         }
     }
 }

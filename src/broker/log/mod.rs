@@ -25,7 +25,7 @@ pub use cover::{CheckpointDone, CheckpointWork};
 use super::{
     Ends, GroupPosition, NewTopic, TopicInfo, error,
     files::Files,
-    groups::{Floor, GROUPS_TOPIC, Groups},
+    groups::{GROUPS_TOPIC, Groups, Readers},
     journal::{Failure, Journal, Position, Swapped},
     meta,
     partition::{Means, Partition},
@@ -39,7 +39,7 @@ use super::{
 use commit::{Applying, Prepared};
 use parking_lot::RwLock;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     sync::{
         Arc,
@@ -161,23 +161,16 @@ pub(super) struct Shared {
     pub stopped: RwLock<Option<String>>,
     /// Counts fetches.
     pub turn: AtomicUsize,
-    /// The groups whose positions bound retention; until somebody says which, all do.
+    /// Who reads the log, and so bounds retention; until somebody says it, every stored position does.
     pub kept_for: RwLock<Option<KeptFor>>,
 }
 
-/// Names the groups that read the log.
-pub(super) type KeptFor = Arc<dyn Fn() -> BTreeSet<Arc<str>> + Send + Sync>;
+/// Says who reads the log.
+pub(super) type KeptFor = Arc<dyn Fn() -> Readers + Send + Sync>;
 
 impl Shared {
     pub(super) fn storage(&self) -> &dyn Storage {
         &*self.means.storage
-    }
-
-    /// Where each partition's slowest reader stands.
-    pub(super) fn floors(&self) -> HashMap<(u128, u32), Floor> {
-        let kept_for = self.kept_for.read().clone();
-        let groups = kept_for.map(|groups| groups());
-        self.groups.read().floors(groups.as_ref())
     }
 
     pub(super) fn check_running(&self) -> Result<(), Error> {

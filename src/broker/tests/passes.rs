@@ -3,7 +3,7 @@
 
 use super::world::take_answer;
 use crate::broker::{
-    Append, Commit, GroupPosition, NewTopic, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT,
+    Append, Commit, GroupPosition, NewTopic, Readers, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT,
     batch::{BatchBuilder, BatchReader, Batches, Compression},
     compact::{self, Host, Outcome},
     log::{Log, Op, Reply, Step, WriterId},
@@ -94,13 +94,19 @@ impl Desk {
     }
 
     fn append(&self, records: &[Chosen<'_>]) -> Commit {
+        self.append_with(None, records)
+    }
+
+    /// All records have this header, too.
+    fn append_with(&self, mark: Option<&str>, records: &[Chosen<'_>]) -> Commit {
         let mut builder = BatchBuilder::new();
         let now_ms = self.disk.boot().now_ms();
         for (key, value, lacks) in records {
             let header = lacks.map(|lacks| ("__tapline.unavailable", Some(lacks.as_bytes())));
+            let mark = mark.map(|mark| (mark, Some(&b"1"[..])));
             let (key, value) = (key.map(str::as_bytes), value.map(str::as_bytes));
             builder
-                .append(key, value, now_ms, header)
+                .append(key, value, now_ms, header.into_iter().chain(mark))
                 .expect("a small record");
         }
         let batch = builder.finish(Compression::None).expect("a batch");
@@ -113,6 +119,14 @@ impl Desk {
     /// One batch.
     fn put(&mut self, records: &[Chosen<'_>]) {
         let mut answer = self.enqueue(self.append(records));
+        assert_eq!(run(&mut self.log), Step::Idle);
+        take_answer(&mut answer).expect("durable");
+    }
+
+    /// A batch of one record with a header.
+    fn put_with(&mut self, mark: &str, record: &Chosen<'_>) {
+        let commit = self.append_with(Some(mark), &[*record]);
+        let mut answer = self.enqueue(commit);
         assert_eq!(run(&mut self.log), Step::Idle);
         take_answer(&mut answer).expect("durable");
     }
@@ -137,6 +151,16 @@ impl Desk {
         });
         run(&mut self.log);
         take_answer(&mut answer).expect("durable");
+    }
+
+    /// These groups read these topics, and nobody else does.
+    fn read_by(&self, readers: &[(&str, &[&str])]) {
+        let topics = |topics: &[&str]| topics.iter().map(|topic| Arc::from(*topic)).collect();
+        let readers: Readers = readers
+            .iter()
+            .map(|(group, of)| (Arc::from(*group), topics(of)))
+            .collect();
+        *self.log.shared().kept_for.write() = Some(Arc::new(move || readers.clone()));
     }
 
     /// A round of upkeep, behind a checkpoint.
@@ -364,14 +388,14 @@ fn a_tombstone_stays_until_every_sink_has_passed_and_its_time_is_over() {
     desk.put(&[tombstone("a")]);
     desk.close_segment();
     desk.keep();
-    assert_eq!(desk.offsets(), [1], "the row goes, its deletion stays");
+    assert_eq!(desk.offsets(), [0, 1], "what was right before tells of it");
     desk.store("connect-fast", 4);
     desk.wait(2_000);
     desk.close_segment();
     desk.keep();
     assert_eq!(
         desk.offsets(),
-        [1],
+        [0, 1],
         "its time is over, one sink has not passed"
     );
     desk.store("connect-slow", 1);
@@ -439,6 +463,49 @@ fn a_tombstone_behind_a_full_map_stays_with_what_it_deletes() {
         !offsets.contains(&0) && !offsets.contains(&1),
         "{offsets:?}"
     );
+}
+
+/// A pass of one batch each: the delete that leaves, its tombstone and the arrival stand in different ones.
+#[test]
+fn a_key_change_that_full_maps_cut_apart_keeps_the_row_that_it_builds_upon() {
+    let settings = Settings {
+        // Room for one key.
+        compaction_map_bytes: 48,
+        ..Settings::default()
+    };
+    let mut topic = EAGER;
+    topic[1] = ("segment.bytes", "100000");
+    let mut desk = Desk::with(&settings, &topic);
+    // Large enough to be copied as they are.
+    let large = "y".repeat(20_000);
+    desk.put(&[row("old", &large)]);
+    desk.put(&[row("other", &large)]);
+    desk.put_with("__debezium.newkey", &row("old", &large));
+    desk.put(&[tombstone("old")]);
+    let arrival = (Some("new"), Some(large.as_str()), Some("after.body"));
+    desk.put_with("__debezium.oldkey", &arrival);
+    for _ in 0..6 {
+        desk.put(&[row("large", &large)]);
+    }
+    for round in 0..8 {
+        desk.wait(2_000);
+        desk.keep();
+        assert_eq!(desk.offsets(), [0, 1, 2, 3, 4], "pass {round}");
+    }
+    // The row that left is needed by nobody any more once the other has everything.
+    desk.put(&[row("new", &large)]);
+    for _ in 0..8 {
+        desk.put(&[row("large", &large)]);
+        desk.wait(2_000);
+        desk.keep();
+    }
+    let all = desk.all();
+    let stands = |key: &str| {
+        all.iter()
+            .any(|(_, at, value)| at == key && value.is_some())
+    };
+    assert!(!stands("old"), "{:?}", desk.offsets());
+    assert!(stands("new") && stands("other"));
 }
 
 #[test]
@@ -625,8 +692,73 @@ fn only_groups_that_exist_hold_records_back() {
     desk.wait(50);
     desk.keep();
     assert_eq!(desk.log_start(), 0);
-    let groups = || std::iter::once(Arc::from("connect-sink")).collect();
-    *desk.log.shared().kept_for.write() = Some(Arc::new(groups));
+    desk.read_by(&[("connect-sink", &[TOPIC])]);
     desk.keep();
     assert_eq!(desk.log_start(), 1);
+}
+
+#[test]
+fn a_sink_that_has_stored_no_position_holds_retention_at_the_logs_start() {
+    let mut desk = Desk::new(&[("retention.ms", "10"), ("segment.bytes", "1024")]);
+    desk.store("connect-sink", 3);
+    let kilo = "z".repeat(900);
+    for _ in 0..5 {
+        desk.put(&[row("a", &kilo)]);
+    }
+    desk.wait(50);
+    desk.read_by(&[("connect-sink", &[TOPIC]), ("connect-new", &[TOPIC])]);
+    desk.keep();
+    assert_eq!(desk.log_start(), 0, "the new sink begins here");
+    desk.store("connect-new", 1);
+    desk.keep();
+    assert_eq!(desk.log_start(), 1);
+    // Its offsets are reset: it begins anew, at what is there.
+    desk.store("connect-new", GroupPosition::UNSET);
+    desk.keep();
+    assert_eq!(desk.log_start(), 1);
+    desk.read_by(&[("connect-sink", &[TOPIC]), ("connect-new", &["others"])]);
+    desk.keep();
+    assert_eq!(desk.log_start(), 3, "it reads another topic");
+    desk.read_by(&[("connect-sink", &[]), ("connect-source", &[])]);
+    desk.keep();
+    assert_eq!(
+        desk.log_start(),
+        3,
+        "a stored position counts without a topic"
+    );
+}
+
+#[test]
+fn near_the_limit_retention_waits_for_no_sink_that_has_stored_no_position() {
+    let mut desk = limited();
+    desk.read_by(&[("connect-new", &[TOPIC])]);
+    fill(&mut desk, SINK_LIMIT_PERCENT - 5);
+    desk.wait(50);
+    desk.keep();
+    assert_eq!(desk.log_start(), 0);
+    fill(&mut desk, SINK_LIMIT_PERCENT);
+    desk.wait(50);
+    desk.keep();
+    let ends = desk.log.ends(&at()).expect("the topic");
+    assert_eq!(ends.log_start, ends.log_end);
+}
+
+#[test]
+fn a_tombstone_stays_for_a_sink_that_has_stored_no_position() {
+    let mut desk = Desk::new(&EAGER);
+    desk.read_by(&[("connect-new", &[TOPIC])]);
+    desk.put(&[row("a", "1"), tombstone("a")]);
+    for _ in 0..3 {
+        desk.close_segment();
+        desk.wait(2_000);
+        desk.keep();
+        assert_eq!(desk.offsets(), [0, 1]);
+    }
+    desk.store("connect-new", 2);
+    for _ in 0..2 {
+        desk.close_segment();
+        desk.wait(2_000);
+        desk.keep();
+    }
+    assert_eq!(desk.offsets(), [] as [u64; 0]);
 }

@@ -158,10 +158,7 @@ impl Machine {
 
     pub(super) fn used(&self) -> u64 {
         // A file without a name occupies its blocks until the process that has it open ends; close enough: named ones.
-        let files = self.names.all().filter_map(|(_, node)| match node {
-            Node::File(id) => self.inodes.get(id),
-            Node::Folder => None,
-        });
+        let files = self.names.file_ids().filter_map(|id| self.inodes.get(id));
         files.map(Inode::allocated).sum()
     }
 
@@ -230,13 +227,13 @@ impl Machine {
     pub(super) fn file(&self, path: &str) -> io::Result<usize> {
         match self.names.get(path) {
             Some(Node::File(id)) => Ok(id),
-            Some(Node::Folder) => Err(io::ErrorKind::IsADirectory.into()),
+            Some(Node::Folder(_)) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     pub(super) fn create(&mut self, life: u64, path: &str) -> io::Result<usize> {
-        if self.names.get(parent(path)) != Some(Node::Folder) {
+        if !self.names.is_folder(parent(path)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let outcome = self.simple(life, Kind::Grow, &format!("create {path}"))?;

@@ -124,11 +124,9 @@ impl SimDisk {
     /// All files with their bytes, as readers see them.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let machine = self.machine.lock();
-        let files = machine.names.all().filter_map(|(path, node)| match node {
-            Node::File(id) => Some((path.to_owned(), machine.inodes[id].cached().to_vec())),
-            Node::Folder => None,
-        });
-        files.collect()
+        let bytes = |id: usize| machine.inodes[id].cached().to_vec();
+        let files = machine.names.files().into_iter();
+        files.map(|(path, id)| (path, bytes(id))).collect()
     }
 
     /// Changes a file behind everyone's back, in cache and on the platter.

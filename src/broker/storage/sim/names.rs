@@ -1,71 +1,123 @@
 //! The simulated folders: which names there are, which of them a power cut leaves, and the changes between the two.
+//!
+//! A folder is an object of its own, as on a real disk: its names are in it wherever its own name leads. So a move that
+//! a power cut takes back brings the folder as it was, and never mixes it with one that got the name after it.
 
 use fastrand::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The folder that has no name.
+const ROOT: usize = 0;
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Node {
-    Folder,
+    Folder(usize),
     File(usize),
 }
+
+/// A name in a folder.
+type Name = (usize, String);
 
 /// A change of names that no sync of its folders has covered.
 #[derive(Debug, Clone)]
 enum Change {
-    Link {
-        path: String,
-        node: Node,
-    },
-    Unlink {
-        path: String,
-    },
-    Rename {
-        from: String,
-        to: String,
-        node: Node,
-    },
+    Link { name: Name, node: Node },
+    Unlink { name: Name },
+    Rename { from: Name, to: Name, node: Node },
 }
 
-/// Names by their whole path; the root is `""` and not in the maps.
+/// The names of all folders. Paths lead to them from the root, `""`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    seen: BTreeMap<String, Node>,
-    durable: BTreeMap<String, Node>,
+    seen: BTreeMap<Name, Node>,
+    durable: BTreeMap<Name, Node>,
     changes: Vec<Change>,
+    /// Folders made so far, besides the root; their numbers are never used again.
+    folders: usize,
 }
 
 impl Names {
     pub(super) fn get(&self, path: &str) -> Option<Node> {
         match path {
-            "" => Some(Node::Folder),
-            path => self.seen.get(path).copied(),
+            "" => Some(Node::Folder(ROOT)),
+            path => self.seen.get(&self.name(path)?).copied(),
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Node)> {
-        self.seen.iter().map(|(path, node)| (path.as_str(), *node))
+    pub(super) fn is_folder(&self, path: &str) -> bool {
+        self.folder(path).is_some()
     }
 
-    /// The names directly in a folder.
-    pub(super) fn within<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, Node)> {
-        self.all()
-            .filter(move |(path, _)| parent(path) == folder)
-            .map(|(path, node)| (path.rsplit('/').next().unwrap_or(path), node))
+    /// All files with their path, in the order of the paths.
+    pub(super) fn files(&self) -> Vec<(String, usize)> {
+        let mut files = Vec::new();
+        let mut folders = vec![(String::new(), ROOT)];
+        while let Some((path, folder)) = folders.pop() {
+            for (name, node) in self.of(folder) {
+                match node {
+                    Node::File(id) => files.push((format!("{path}{name}"), id)),
+                    Node::Folder(id) => folders.push((format!("{path}{name}/"), id)),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// All files. A folder that has names is not removed, so each has a path.
+    pub(super) fn file_ids(&self) -> impl Iterator<Item = usize> {
+        self.seen.values().filter_map(|node| match node {
+            Node::File(id) => Some(*id),
+            Node::Folder(_) => None,
+        })
+    }
+
+    /// The names directly in a folder; `None` if there is none.
+    pub(super) fn within(&self, path: &str) -> Option<impl Iterator<Item = (&str, Node)>> {
+        Some(self.of(self.folder(path)?))
+    }
+
+    fn of(&self, folder: usize) -> impl Iterator<Item = (&str, Node)> {
+        self.seen
+            .range((folder, String::new())..(folder + 1, String::new()))
+            .map(|((_, name), node)| (name.as_str(), *node))
+    }
+
+    fn folder(&self, path: &str) -> Option<usize> {
+        match self.get(path) {
+            Some(Node::Folder(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Where a path's last name is; `None` if what is before it is no folder.
+    fn name(&self, path: &str) -> Option<Name> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Some((self.folder(parent)?, name.to_owned()))
+    }
+
+    fn known(&self, path: &str) -> Name {
+        self.name(path).expect("the caller looked for its folder")
+    }
+
+    pub(super) fn make_folder(&mut self, path: &str) {
+        self.folders += 1;
+        self.link(path, Node::Folder(self.folders));
     }
 
     pub(super) fn link(&mut self, path: &str, node: Node) {
-        let path = path.to_owned();
-        self.change(Change::Link { path, node });
+        let name = self.known(path);
+        self.change(Change::Link { name, node });
     }
 
     pub(super) fn unlink(&mut self, path: &str) {
-        let path = path.to_owned();
-        self.change(Change::Unlink { path });
+        let name = self.known(path);
+        self.change(Change::Unlink { name });
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str, node: Node) {
-        let (from, to) = (from.to_owned(), to.to_owned());
+        let (from, to) = (self.known(from), self.known(to));
         self.change(Change::Rename { from, to, node });
     }
 
@@ -75,15 +127,17 @@ impl Names {
     }
 
     /// Makes the names in a folder durable. A move between folders is durable with the first sync of either.
-    pub(super) fn sync(&mut self, folder: &str) {
-        self.settle(|change| change.paths().iter().any(|path| parent(path) == folder));
+    pub(super) fn sync(&mut self, path: &str) {
+        if let Some(folder) = self.folder(path) {
+            self.settle(|change| change.names().any(|(within, _)| *within == folder));
+        }
     }
 
     pub(super) fn sync_all(&mut self) {
         self.settle(|_| true);
     }
 
-    /// Of the changes that no sync covered each survives or not; what is below a lost folder is lost.
+    /// Of the changes that no sync covered each survives or not; what is in a lost folder is lost.
     pub(super) fn cut(&mut self, random: &mut Rng) {
         let odds = random.u8(..4);
         self.settle(|_| random.u8(..4) < odds);
@@ -92,16 +146,18 @@ impl Names {
 
     pub(super) fn lose_unsynced(&mut self) {
         self.changes.clear();
-        let orphan = |names: &BTreeMap<String, Node>| {
-            let lost = names.keys().find(|path| {
-                let parent = parent(path);
-                !parent.is_empty() && !names.contains_key(parent)
-            });
-            lost.cloned()
-        };
-        while let Some(path) = orphan(&self.durable) {
-            self.durable.remove(&path);
+        let (mut reached, mut folders) = (BTreeSet::from([ROOT]), vec![ROOT]);
+        while let Some(folder) = folders.pop() {
+            let names = (folder, String::new())..(folder + 1, String::new());
+            for (_, node) in self.durable.range(names) {
+                match node {
+                    Node::Folder(id) if reached.insert(*id) => folders.push(*id),
+                    _ => {}
+                }
+            }
         }
+        self.durable
+            .retain(|(folder, _), _| reached.contains(folder));
         self.seen.clone_from(&self.durable);
     }
 
@@ -119,36 +175,26 @@ impl Names {
 }
 
 impl Change {
-    fn paths(&self) -> Vec<&str> {
-        match self {
-            Self::Link { path, .. } | Self::Unlink { path } => vec![path],
-            Self::Rename { from, to, .. } => vec![from, to],
-        }
+    fn names(&self) -> impl Iterator<Item = &Name> {
+        let (first, second) = match self {
+            Self::Link { name, .. } | Self::Unlink { name } => (name, None),
+            Self::Rename { from, to, .. } => (from, Some(to)),
+        };
+        [first].into_iter().chain(second)
     }
 }
 
-fn apply(names: &mut BTreeMap<String, Node>, change: &Change) {
+fn apply(names: &mut BTreeMap<Name, Node>, change: &Change) {
     match change {
-        Change::Link { path, node } => {
-            names.insert(path.clone(), *node);
+        Change::Link { name, node } => {
+            names.insert(name.clone(), *node);
         }
-        Change::Unlink { path } => {
-            names.remove(path);
+        Change::Unlink { name } => {
+            names.remove(name);
         }
         Change::Rename { from, to, node } => {
             names.remove(from);
             names.insert(to.clone(), *node);
-            let below = format!("{from}/");
-            let moved: Vec<String> = names
-                .keys()
-                .filter(|path| path.starts_with(&below))
-                .cloned()
-                .collect();
-            for path in moved {
-                if let Some(node) = names.remove(&path) {
-                    names.insert(format!("{to}/{}", &path[below.len()..]), node);
-                }
-            }
         }
     }
 }

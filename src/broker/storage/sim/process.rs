@@ -56,7 +56,7 @@ impl Storage for Process {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut machine = self.machine.lock();
         let node = machine.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        if machine.names.get(parent(to)) != Some(Node::Folder) {
+        if !machine.names.is_folder(parent(to)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let life = self.life;
@@ -76,10 +76,8 @@ impl Storage for Process {
 
     fn remove_dir(&self, path: &str) -> io::Result<()> {
         let mut machine = self.machine.lock();
-        if machine.names.get(path) != Some(Node::Folder) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        if machine.names.within(path).next().is_some() {
+        let names = machine.names.within(path);
+        if names.ok_or(io::ErrorKind::NotFound)?.next().is_some() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         let life = self.life;
@@ -97,12 +95,12 @@ impl Storage for Process {
             }
             made.push_str(part);
             match machine.names.get(&made) {
-                Some(Node::Folder) => {}
+                Some(Node::Folder(_)) => {}
                 Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
                 None => {
                     let life = self.life;
                     let outcome = machine.simple(life, Kind::Grow, &format!("folder {made}"))?;
-                    machine.names.link(&made, Node::Folder);
+                    machine.names.make_folder(&made);
                     outcome.end(())?;
                 }
             }
@@ -116,14 +114,12 @@ impl Storage for Process {
         machine
             .simple(life, Kind::Read, &format!("list {path}"))?
             .end(())?;
-        if machine.names.get(path) != Some(Node::Folder) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        let names = machine.names.within(path).ok_or(io::ErrorKind::NotFound)?;
         let entry = |(name, node): (&str, Node)| Entry {
             name: name.to_owned(),
-            folder: node == Node::Folder,
+            folder: matches!(node, Node::Folder(_)),
         };
-        let mut entries: Vec<Entry> = machine.names.within(path).map(entry).collect();
+        let mut entries: Vec<Entry> = names.map(entry).collect();
         entries.sort();
         Ok(entries)
     }

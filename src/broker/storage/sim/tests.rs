@@ -96,6 +96,45 @@ fn unsynced_names_may_be_lost_and_a_replaced_file_is_old_or_new() {
     assert_eq!(outcomes.len(), 4);
 }
 
+/// A folder that is moved and has a successor under its old name: after a power cut each is whole where it is, or gone.
+#[test]
+fn a_folder_that_comes_back_is_never_mixed_with_its_namesake() {
+    let mut outcomes = BTreeSet::new();
+    for seed in 0..400 {
+        let disk = SimDisk::new(seed);
+        let storage = disk.boot();
+        storage.create_dir("logs/a").unwrap();
+        write(&storage, "logs/a/old", 0, b"old");
+        storage.sync_all().unwrap();
+        storage.rename("logs/a", "logs/gone").unwrap();
+        storage.create_dir("logs/a").unwrap();
+        write(&storage, "logs/a/new", 0, b"new");
+        storage.sync_dir("logs/a").unwrap();
+        disk.restart(Restart::Power);
+        let files = disk.files().into_iter();
+        outcomes.insert(files.map(|(path, _)| path).collect::<Vec<_>>());
+    }
+    let lawful: [&[&str]; 4] = [
+        &["logs/a/old"],
+        &["logs/gone/old"],
+        &["logs/a/new", "logs/gone/old"],
+        // The name was given anew, and the folder that had it did not get the other.
+        &["logs/a/new"],
+    ];
+    for outcome in &outcomes {
+        assert!(
+            lawful.contains(&&*outcome.iter().map(String::as_str).collect::<Vec<_>>()),
+            "{outcome:?}"
+        );
+    }
+    for expected in &lawful[..3] {
+        assert!(
+            outcomes.iter().any(|outcome| outcome == expected),
+            "{expected:?} never came"
+        );
+    }
+}
+
 #[test]
 fn every_fault_strikes_once_at_its_operation() {
     let run = |fault, nth| {
