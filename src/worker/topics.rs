@@ -4,11 +4,11 @@
 
 use super::{ConnectorKind, Plan, Shared, Worker};
 use crate::{
-    broker::{NewTopic, TopicInfo},
+    broker::{NewTopic, TopicInfo, topic_problems},
     sink::{Selection, is_internal},
 };
 use std::collections::BTreeMap;
-use tapline_sdk::{Error, Result};
+use tapline_sdk::{Error, Issue, Result};
 
 /// Why nothing was done with a topic.
 #[derive(Debug)]
@@ -93,6 +93,21 @@ impl Worker {
             }
             false => Err(TopicRefused::Unknown),
         }
+    }
+}
+
+/// Everything that would be refused of this topic, by key; the key is empty where its name is to blame.
+#[must_use]
+pub(crate) fn topic_issues(new: &NewTopic) -> Vec<Issue> {
+    match not_ours(&new.name) {
+        Err(TopicRefused::Kept(error)) => {
+            vec![Issue::new(
+                "",
+                error.context,
+                error.remedy.unwrap_or_default(),
+            )]
+        }
+        _ => topic_problems(new),
     }
 }
 
