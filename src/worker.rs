@@ -17,11 +17,13 @@ pub use offsets::OffsetEntry;
 pub use read::{Page, Read};
 pub use spec::{
     ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Placeholders, Refusal, Settings,
+    Subject, TopicSpec,
 };
 pub use status::{ConnectorStatus, OwnStatus};
 pub use topics::TopicRefused;
 
 pub(crate) use running::{Plan, Running, check};
+pub(crate) use topics::topic_issues;
 
 use crate::{
     broker::Broker,

@@ -36,8 +36,10 @@ mod upkeep;
 pub use dump::{Dump, Dumped, dump};
 pub use embedded::Embedded;
 pub use groups::{GROUPS_TOPIC, Readers};
+pub use rules::{TOPIC_SETTINGS, TopicSetting};
 pub use settings::{Flush, SINK_LIMIT_PERCENT, SOURCE_LIMIT_PERCENT, Settings};
 pub use stats::{SYNC_BUCKETS_US, Stats};
+pub use topics::topic_problems;
 
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

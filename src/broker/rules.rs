@@ -5,7 +5,7 @@
 
 use super::{error, settings::Settings};
 use std::collections::BTreeMap;
-use tapline_sdk::Error;
+use tapline_sdk::{Error, Issue};
 
 /// A setting is stored with a length of 16 bits; none is ever that long.
 const SETTING_MAX: usize = 4_096;
@@ -19,12 +19,43 @@ const SEGMENT_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Kafka's default of `min.cleanable.dirty.ratio`: at most half of a compacted log is superseded.
 const DIRTY_RATIO: f64 = 0.5;
 
+/// A setting that a topic may have, for whoever shows or completes it.
+pub struct TopicSetting {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub documentation: &'static str,
+    form: Form,
+}
+
+impl TopicSetting {
+    /// The values that there are, if they can be counted.
+    #[must_use]
+    pub fn values(&self) -> &'static [&'static str] {
+        match self.form {
+            Form::OneOf(known) => known,
+            _ => &[],
+        }
+    }
+
+    /// Whether its values are numbers.
+    #[must_use]
+    pub fn is_number(&self) -> bool {
+        matches!(self.form, Form::AtLeast(_) | Form::Bytes | Form::Ratio)
+    }
+}
+
 /// Every setting, with what its value must be.
-const SETTINGS: [(&str, Form); 12] = [
-    ("cleanup.policy", Form::Policy),
-    (
-        "compression.type",
-        Form::OneOf(&[
+pub const TOPIC_SETTINGS: [TopicSetting; 12] = [
+    TopicSetting {
+        name: "cleanup.policy",
+        documentation: "what becomes of old records: delete, compact (the last of each key stays) or compact,delete",
+        form: Form::Policy,
+    },
+    TopicSetting {
+        name: "compression.type",
+        documentation: "accepted as in Kafka; tasks compress, by their own compression.type",
+        form: Form::OneOf(&[
             "producer",
             "uncompressed",
             "lz4",
@@ -33,20 +64,57 @@ const SETTINGS: [(&str, Form); 12] = [
             "snappy",
             "none",
         ]),
-    ),
-    ("delete.retention.ms", Form::AtLeast(0)),
-    ("max.compaction.lag.ms", Form::AtLeast(1)),
-    ("max.message.bytes", Form::Bytes),
-    (
-        "message.timestamp.type",
-        Form::OneOf(&["CreateTime", "LogAppendTime"]),
-    ),
-    ("min.cleanable.dirty.ratio", Form::Ratio),
-    ("min.compaction.lag.ms", Form::AtLeast(0)),
-    ("retention.bytes", Form::AtLeast(-1)),
-    ("retention.ms", Form::AtLeast(-1)),
-    ("segment.bytes", Form::Bytes),
-    ("segment.ms", Form::AtLeast(1)),
+    },
+    TopicSetting {
+        name: "delete.retention.ms",
+        documentation: "how long a deletion stays in a compacted topic",
+        form: Form::AtLeast(0),
+    },
+    TopicSetting {
+        name: "max.compaction.lag.ms",
+        documentation: "how old a superseded record becomes at most before compaction takes it",
+        form: Form::AtLeast(1),
+    },
+    TopicSetting {
+        name: "max.message.bytes",
+        documentation: "the largest record batch",
+        form: Form::Bytes,
+    },
+    TopicSetting {
+        name: "message.timestamp.type",
+        documentation: "accepted as in Kafka; records keep the time of their creation",
+        form: Form::OneOf(&["CreateTime", "LogAppendTime"]),
+    },
+    TopicSetting {
+        name: "min.cleanable.dirty.ratio",
+        documentation: "the part of a log, 0 to 1, that may be superseded before it is compacted",
+        form: Form::Ratio,
+    },
+    TopicSetting {
+        name: "min.compaction.lag.ms",
+        documentation: "how long compaction leaves a record alone",
+        form: Form::AtLeast(0),
+    },
+    TopicSetting {
+        name: "retention.bytes",
+        documentation: "what a partition keeps while old records are deleted; -1 is any size",
+        form: Form::AtLeast(-1),
+    },
+    TopicSetting {
+        name: "retention.ms",
+        documentation: "how old records become before they are deleted; -1 is any age",
+        form: Form::AtLeast(-1),
+    },
+    TopicSetting {
+        name: "segment.bytes",
+        documentation: "how large a segment of the log becomes",
+        form: Form::Bytes,
+    },
+    TopicSetting {
+        name: "segment.ms",
+        documentation: "the longest time that one segment spans",
+        form: Form::AtLeast(1),
+    },
 ];
 
 /// What a value must be.
@@ -134,37 +202,52 @@ impl Rules {
 
 /// Checks all settings of a topic, each alone and together.
 pub(super) fn check(topic: &str, config: &BTreeMap<String, String>) -> Result<(), Error> {
-    for (key, value) in config {
-        check_one(topic, key, value)?;
+    match problems(config).into_iter().next() {
+        None => Ok(()),
+        Some(Issue {
+            key,
+            problem,
+            remedy,
+        }) => Err(error::bad_setting(topic, &format!("`{key}` {problem}")).remedy(remedy)),
     }
+}
+
+/// Everything that is wrong with the settings of a topic, each alone and together.
+pub(super) fn problems(config: &BTreeMap<String, String>) -> Vec<Issue> {
+    let alone = config.iter();
+    let mut found: Vec<Issue> = alone
+        .filter_map(|(key, value)| {
+            let (problem, remedy) = wrong(key, value)?;
+            Some(Issue::new(key, problem, remedy))
+        })
+        .collect();
     let number = |key: &str| config.get(key)?.trim().parse::<i64>().ok();
     if let (Some(min), Some(max)) = (
         number("min.compaction.lag.ms"),
         number("max.compaction.lag.ms"),
     ) && min > max
     {
-        let why = format!("`min.compaction.lag.ms` is {min}, above `max.compaction.lag.ms`, {max}");
-        return Err(error::bad_setting(topic, &why).remedy("lower the first or raise the second"));
+        found.push(Issue::new(
+            "min.compaction.lag.ms",
+            format!("is {min}, above max.compaction.lag.ms, {max}"),
+            "lower the first or raise the second",
+        ));
     }
-    Ok(())
+    found
 }
 
-fn check_one(topic: &str, key: &str, value: &str) -> Result<(), Error> {
-    let Some((_, form)) = SETTINGS.iter().find(|(known, _)| *known == key) else {
+/// What is wrong with one setting, in words that follow its name, and what to do.
+fn wrong(key: &str, value: &str) -> Option<(String, String)> {
+    let Some(setting) = TOPIC_SETTINGS.iter().find(|known| known.name == key) else {
         let near = nearest(key);
-        return Err(
-            error::bad_setting(topic, &format!("unknown setting `{key}`"))
-                .remedy(format!("did you mean `{near}`?")),
-        );
-    };
-    let wrong = |why: &str, remedy: &str| {
-        let why = format!("`{key}` is `{value}`, {why}");
-        Err(error::bad_setting(topic, &why).remedy(remedy))
+        let problem = "is no setting of a topic".to_owned();
+        return Some((problem, format!("did you mean `{near}`?")));
     };
     if value.len() > SETTING_MAX {
-        return wrong("too long", "shorten it");
+        return Some(("is too long".to_owned(), "shorten it".to_owned()));
     }
-    match *form {
+    let wrong = |why: &str, remedy: &str| Some((format!("is `{value}`, {why}"), remedy.to_owned()));
+    match setting.form {
         Form::Policy => {
             let known = |part: &str| matches!(part.trim(), "compact" | "delete");
             if !value.split(',').all(known) {
@@ -174,10 +257,8 @@ fn check_one(topic: &str, key: &str, value: &str) -> Result<(), Error> {
         }
         Form::OneOf(known) => {
             if !known.contains(&value) {
-                return wrong(
-                    "which is not known",
-                    &format!("use one of {}", known.join(", ")),
-                );
+                let remedy = format!("use one of {}", known.join(", "));
+                return wrong("which is not known", &remedy);
             }
         }
         Form::Bytes => {
@@ -205,14 +286,14 @@ fn check_one(topic: &str, key: &str, value: &str) -> Result<(), Error> {
             }
         }
     }
-    Ok(())
+    None
 }
 
 /// The setting that differs in the fewest letters.
 fn nearest(key: &str) -> &'static str {
-    SETTINGS
-        .into_iter()
-        .map(|(known, _)| known)
+    TOPIC_SETTINGS
+        .iter()
+        .map(|setting| setting.name)
         .min_by_key(|known| distance(key, known))
         .unwrap_or("cleanup.policy")
 }

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
-use tapline_sdk::{Error, TopicPartition};
+use tapline_sdk::{Error, Issue, TopicPartition};
 
 /// As in Kafka: names become folder names.
 const NAME_MAX: usize = 249;
@@ -107,32 +107,46 @@ impl Topics {
 
 /// Checks what is asked for; nothing is made yet.
 pub(super) fn check(new: &NewTopic) -> Result<(), Error> {
-    check_name(&new.name)?;
-    if new.partitions == 0 || new.partitions > PARTITIONS_MAX {
-        let why = format!(
-            "{} partitions asked for, 1 to {PARTITIONS_MAX} are possible",
-            new.partitions
-        );
-        return Err(error::bad_setting(&new.name, &why).remedy("name another number of partitions"));
+    if let Some(why) = wrong_name(&new.name) {
+        return Err(error::bad_name(&new.name, &why));
+    }
+    if let Some(issue) = wrong_count(new.partitions) {
+        let why = format!("{} {}", issue.key, issue.problem);
+        return Err(error::bad_setting(&new.name, &why).remedy(issue.remedy));
     }
     rules::check(&new.name, &new.config)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// Everything that would be refused of this topic, by key; the key is empty where its name is to blame.
+#[must_use]
+pub fn topic_problems(new: &NewTopic) -> Vec<Issue> {
+    let name = wrong_name(&new.name).map(|why| {
+        let error = error::bad_name(&new.name, &why);
+        Issue::new("", error.context, error.remedy.unwrap_or_default())
+    });
+    let mut found: Vec<Issue> = name.into_iter().collect();
+    found.extend(wrong_count(new.partitions));
+    found.append(&mut rules::problems(&new.config));
+    found
+}
+
+fn wrong_count(partitions: u32) -> Option<Issue> {
+    let problem = format!("is {partitions}, not a number of 1 to {PARTITIONS_MAX}");
+    let remedy = "name another number of partitions";
+    (!(1..=PARTITIONS_MAX).contains(&partitions)).then(|| Issue::new("partitions", problem, remedy))
+}
+
+fn wrong_name(name: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if name.is_empty() {
-        Err(error::bad_name(name, "it is empty"))
+        Some("it is empty".to_owned())
     } else if name == "." || name == ".." {
-        Err(error::bad_name(name, "it names a folder"))
+        Some("it names a folder".to_owned())
     } else if name.len() > NAME_MAX {
-        let why = format!("{} bytes are more than {NAME_MAX}", name.len());
-        Err(error::bad_name(name, &why))
-    } else if let Some(bad) = name.chars().find(|c| !u8::try_from(*c).is_ok_and(allowed)) {
-        Err(error::bad_name(
-            name,
-            &format!("`{}` is not allowed", bad.escape_default()),
-        ))
+        Some(format!("{} bytes are more than {NAME_MAX}", name.len()))
     } else {
-        Ok(())
+        let bad = |c: &char| !u8::try_from(*c).is_ok_and(allowed);
+        let bad = name.chars().find(bad)?;
+        Some(format!("`{}` is not allowed", bad.escape_default()))
     }
 }

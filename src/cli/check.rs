@@ -5,6 +5,7 @@ use crate::{
     config::{access::Access, placeholder},
     pipeline::{Compiled, Pipeline},
     plugins::Plugins,
+    worker::Subject,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -32,13 +33,14 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
     let mut found = files::Problems::default();
     for pipeline in &pipelines {
         let probed = join_all(pipeline.connectors.iter().map(probe)).await;
-        let connectors = pipeline.connectors.iter().map(|part| part.name.as_str());
+        let connectors = pipeline.connectors.iter();
+        let connectors = connectors.map(|part| Subject::Connector(part.name.clone()));
         if !json {
             say(pipeline, &probed, out)?;
         }
         let issues = connectors
             .zip(probed)
-            .flat_map(|(name, issues)| issues.into_iter().map(move |issue| (name, issue)));
+            .flat_map(|(name, issues)| issues.into_iter().map(move |issue| (name.clone(), issue)));
         let report = pipeline.report("TL0115", issues);
         if !report.problems().is_empty() {
             found.reports.push(report);

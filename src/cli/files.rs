@@ -4,6 +4,7 @@ use super::{Failure, output, problem};
 use crate::{
     config::document::Report,
     pipeline::{self, Catalogue, Pipeline},
+    worker::Refusal,
 };
 use serde_json::{Value, json};
 use std::{
@@ -143,4 +144,14 @@ pub(super) fn warnings(pipelines: &[Pipeline]) -> String {
         }
     }
     text
+}
+
+/// What a worker refused, each at the line of its key.
+pub(super) fn refused(pipelines: &[Pipeline], refusals: &[Refusal]) -> Failure {
+    let found = |refusal: &Refusal| (refusal.subject.clone(), refusal.issue.clone());
+    let reports = pipelines.iter();
+    let reports = reports.map(|one| one.report("TL0110", refusals.iter().map(found)));
+    let told = reports.filter(|report| !report.problems().is_empty());
+    let told: Vec<String> = told.map(|report| report.to_string()).collect();
+    Failure::Shown(told.join("\n"))
 }

@@ -8,6 +8,7 @@ use super::{Failure, Found, Target, client::Client, files, output::Output};
 use crate::{
     pipeline::{Elsewhere, Pipeline},
     plugins::{Plugins, keys},
+    worker::{self, Subject, TopicSpec},
 };
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
     /// Pipeline files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Delete connectors that these pipelines own and that the files no longer hold; offsets stay
+    /// Delete connectors that these pipelines own and that the files no longer hold; offsets and topics stay
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
@@ -41,7 +42,16 @@ pub(super) struct ApplyArguments {
 /// The worker's answer.
 #[derive(Deserialize)]
 struct Answer {
+    topics: Vec<TopicChange>,
     changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct TopicChange {
+    topic: String,
+    action: String,
+    partitions: u32,
+    keys: Vec<Key>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +74,8 @@ struct Key {
 
 #[derive(Deserialize)]
 struct Refusal {
-    connector: String,
+    #[serde(flatten)]
+    subject: Subject,
     key: String,
     problem: String,
     remedy: String,
@@ -105,18 +116,23 @@ async fn declare(
         return Err(refused(&pipelines, status, &answer));
     }
     let parsed: Answer = serde_json::from_value(answer.clone()).map_err(unknown_form)?;
-    let changes = parsed.changes;
+    let planned = |action: &str| matches!(action, "create" | "change" | "delete");
+    let mut actions = parsed.actions();
+    actions.append(&mut parsed.topic_actions());
+    let changes = actions.into_iter().any(planned);
     if arguments.output.is_json() {
-        super::output::write(out, &with_summary(answer, &changes))?;
+        super::output::write(out, &with_summary(answer, &parsed))?;
     } else {
         write!(out, "{}", problem_free(&files::warnings(&pipelines)))?;
-        for change in &changes {
+        for topic in &parsed.topics {
+            write!(out, "{}", topic.shown())?;
+        }
+        for change in &parsed.changes {
             write!(out, "{}", change.shown(dry_run))?;
         }
-        writeln!(out, "{}", summary(&changes, dry_run))?;
+        writeln!(out, "{}", summary(&parsed, dry_run))?;
     }
-    let planned = |change: &Change| matches!(&*change.action, "create" | "change" | "delete");
-    Ok(match dry_run && changes.iter().any(planned) {
+    Ok(match dry_run && changes {
         true => Found::Changes,
         false => Found::Fine,
     })
@@ -147,7 +163,22 @@ fn declaration(pipelines: &[Pipeline], prune: bool, dry_run: bool) -> Value {
                 })
             });
             let connectors: Vec<Value> = connectors.collect();
-            json!({"name": pipeline.name, "file": pipeline.file, "connectors": connectors})
+            let topics = pipeline.topics.iter().map(|topic| {
+                let TopicSpec {
+                    name,
+                    partitions,
+                    config,
+                    ..
+                } = &topic.spec;
+                json!({"name": name, "partitions": partitions, "config": config})
+            });
+            let topics: Vec<Value> = topics.collect();
+            json!({
+                "name": pipeline.name,
+                "file": pipeline.file,
+                "connectors": connectors,
+                "topics": topics,
+            })
         })
         .collect();
     json!({"pipelines": declared, "prune": prune, "dry_run": dry_run})
@@ -160,16 +191,11 @@ fn refused(pipelines: &[Pipeline], status: StatusCode, answer: &Value) -> Failur
     if refusals.is_empty() {
         return Client::refusal(status, answer).into();
     }
-    let found = |refusal: &Refusal| Issue::new(&refusal.key, &refusal.problem, &refusal.remedy);
-    let mut texts = Vec::new();
-    for pipeline in pipelines {
-        let issues = refusals.iter().map(|r| (r.connector.as_str(), found(r)));
-        let report = pipeline.report("TL0110", issues);
-        if !report.problems().is_empty() {
-            texts.push(report.to_string());
-        }
-    }
-    Failure::Shown(texts.join("\n"))
+    let known = refusals.into_iter().map(|refusal| worker::Refusal {
+        subject: refusal.subject,
+        issue: Issue::new(refusal.key, refusal.problem, refusal.remedy),
+    });
+    files::refused(pipelines, &known.collect::<Vec<_>>())
 }
 
 fn unknown_form(error: serde_json::Error) -> Error {
@@ -196,6 +222,9 @@ impl Change {
             "left" => format!(
                 "  {connector}  left as it is: no file holds it any more, --prune deletes it\n"
             ),
+            "delete" if kind == "source" => {
+                format!("- {connector}  delete; its offsets and topics stay\n")
+            }
             "delete" => format!("- {connector}  delete; its offsets stay\n"),
             "create" => format!("+ {connector}  create ({class} {kind})\n"),
             _ => format!("{sign} {connector}  {action}\n"),
@@ -206,47 +235,97 @@ impl Change {
                 "    {old} under a new name? offsets do not move: it {it} without any\n"
             ));
         }
-        for Key { key, old, new } in &self.keys {
-            text.push_str(&match (old, new) {
-                (Some(old), Some(new)) if old == new => {
-                    format!("    {key}: another secret\n")
-                }
-                (Some(old), Some(new)) => format!("    {key}: {old} → {new}\n"),
-                (None, Some(new)) => format!("    {key}: {new} (new)\n"),
-                (Some(old), None) => format!("    {key}: {old} (removed)\n"),
-                (None, None) => String::new(),
-            });
+        for key in &self.keys {
+            text.push_str(&key.shown());
         }
         text
     }
 }
 
-fn count(changes: &[Change], action: &str) -> usize {
-    changes
-        .iter()
-        .filter(|change| change.action == action)
-        .count()
-}
-
-fn summary(changes: &[Change], dry_run: bool) -> String {
-    let counted = ACTIONS.iter().filter_map(|(action, _, before, after)| {
-        let count = count(changes, action);
-        let words = if dry_run { before } else { after };
-        (count > 0).then(|| format!("{count} {words}"))
-    });
-    let counted: Vec<String> = counted.collect();
-    match counted.is_empty() {
-        true => "nothing is declared".to_owned(),
-        false => counted.join(", "),
+impl TopicChange {
+    /// Its lines; none if there is nothing to say.
+    fn shown(&self) -> String {
+        let Self {
+            topic, partitions, ..
+        } = self;
+        let plural = if *partitions == 1 { "" } else { "s" };
+        let mut text = match self.action.as_str() {
+            "unchanged" => return String::new(),
+            "create" => format!("+ topic {topic}  create ({partitions} partition{plural})\n"),
+            other => format!("~ topic {topic}  {other}\n"),
+        };
+        for key in &self.keys {
+            text.push_str(&key.shown());
+        }
+        text
     }
 }
 
-fn with_summary(mut answer: Value, changes: &[Change]) -> Value {
-    let counts = ACTIONS
-        .iter()
-        .map(|(action, ..)| ((*action).to_owned(), json!(count(changes, action))));
+impl Key {
+    fn shown(&self) -> String {
+        let Self { key, old, new } = self;
+        match (old, new) {
+            (Some(old), Some(new)) if old == new => format!("    {key}: another secret\n"),
+            (Some(old), Some(new)) => format!("    {key}: {old} → {new}\n"),
+            (None, Some(new)) => format!("    {key}: {new} (new)\n"),
+            (Some(old), None) => format!("    {key}: {old} (removed)\n"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+impl Answer {
+    fn actions(&self) -> Vec<&str> {
+        let changes = self.changes.iter();
+        changes.map(|change| change.action.as_str()).collect()
+    }
+
+    fn topic_actions(&self) -> Vec<&str> {
+        let changes = self.topics.iter();
+        changes.map(|change| change.action.as_str()).collect()
+    }
+}
+
+/// How often each action is taken, those included that are not.
+fn counts(actions: &[&str]) -> [usize; ACTIONS.len()] {
+    ACTIONS.map(|(action, ..)| actions.iter().filter(|taken| **taken == action).count())
+}
+
+/// Words for the actions that are taken; `None` if there are none.
+fn counted(counts: [usize; ACTIONS.len()], dry_run: bool) -> Option<String> {
+    let taken = ACTIONS.iter().zip(counts).filter(|(_, count)| *count > 0);
+    let words = taken.map(|((_, _, before, after), count)| {
+        let words = if dry_run { before } else { after };
+        format!("{count} {words}")
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn summary(answer: &Answer, dry_run: bool) -> String {
+    let connectors = counted(counts(&answer.actions()), dry_run);
+    let topics = counted(counts(&answer.topic_actions()), dry_run);
+    let topics = topics.map(|topics| format!("topics: {topics}"));
+    let both: Vec<String> = connectors.into_iter().chain(topics).collect();
+    match both.is_empty() {
+        true => "nothing is declared".to_owned(),
+        false => both.join("; "),
+    }
+}
+
+fn with_summary(mut answer: Value, parsed: &Answer) -> Value {
+    let object = |counts: [usize; ACTIONS.len()]| {
+        let named = ACTIONS.iter().zip(counts);
+        let named = named.map(|((action, ..), count)| ((*action).to_owned(), json!(count)));
+        named.collect::<serde_json::Map<String, Value>>()
+    };
+    let mut summary = object(counts(&parsed.actions()));
+    let mut topics = object(counts(&parsed.topic_actions()));
+    // No plan deletes a topic, or leaves one that it would: it holds records.
+    topics.retain(|action, _| !matches!(action.as_str(), "delete" | "left"));
+    summary.insert("topics".to_owned(), Value::Object(topics));
     if let Some(answer) = answer.as_object_mut() {
-        answer.insert("summary".to_owned(), Value::Object(counts.collect()));
+        answer.insert("summary".to_owned(), Value::Object(summary));
     }
     answer
 }

@@ -1,7 +1,7 @@
 //! Errors and warnings as people see them, with place and remedy.
 
 use crate::worker::{ConnectorStatus, ErrorReport, State, TaskStatus};
-use tapline_sdk::{Error, Issue};
+use tapline_sdk::Error;
 
 /// An error of a command.
 pub(super) fn of_error(error: &Error) -> String {
@@ -48,12 +48,6 @@ pub(super) fn of_task(connector: &ConnectorStatus, task: &TaskStatus) -> Option<
         &place,
         remedy.as_deref(),
     ))
-}
-
-/// A setting that the worker refused.
-pub(super) fn of_refusal(place: &str, issue: &Issue) -> String {
-    let message = format!("{} {}", issue.key, issue.problem);
-    render("error", None, message.trim(), place, Some(&issue.remedy))
 }
 
 /// A warning of a file.

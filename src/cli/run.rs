@@ -17,7 +17,7 @@ use crate::{
     },
     pipeline::Pipeline,
     rest::{self, auth::Auth, tls::Tls},
-    worker::{ApplyError, ConnectorSpec, TopicTracking, Worker},
+    worker::{ApplyError, ConnectorSpec, TopicSpec, TopicTracking, Worker},
 };
 use schemas::SchemaServer;
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -249,32 +249,16 @@ fn banner(settings: &WorkerSettings, address: SocketAddr, schemas: Option<Socket
 
 async fn apply(worker: &Worker, pipelines: &[Pipeline]) -> Result<(), Failure> {
     let mut specs: Vec<ConnectorSpec> = Vec::new();
+    let mut topics: Vec<TopicSpec> = Vec::new();
     for pipeline in pipelines {
-        specs.extend(
-            pipeline
-                .connectors
-                .iter()
-                .map(|part| part.spec(&pipeline.file)),
-        );
+        let parts = pipeline.connectors.iter();
+        specs.extend(parts.map(|part| part.spec(&pipeline.file)));
+        topics.extend(pipeline.topics.iter().map(|topic| topic.spec.clone()));
     }
-    let place = |connector: &str| {
-        let parts = pipelines
-            .iter()
-            .flat_map(|p| p.connectors.iter().map(move |part| (p, part)));
-        let mut found = parts.filter(|(_, part)| part.name == connector);
-        found.next().map_or_else(
-            || connector.to_owned(),
-            |(pipeline, part)| format!("{}:{}  {}", pipeline.file, part.place.line, part.path),
-        )
-    };
-    worker.apply(specs).await.map_err(|error| match error {
+    let applied = worker.apply_with(topics, specs).await;
+    applied.map_err(|error| match error {
         ApplyError::Failed(error) => Failure::Error(error),
-        ApplyError::Refused(refusals) => {
-            let texts = refusals
-                .iter()
-                .map(|refusal| problem::of_refusal(&place(&refusal.connector), &refusal.issue));
-            Failure::Shown(texts.collect::<Vec<_>>().join("\n"))
-        }
+        ApplyError::Refused(refusals) => files::refused(pipelines, &refusals),
     })
 }
 

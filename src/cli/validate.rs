@@ -32,7 +32,12 @@ pub(super) fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Foun
         } else {
             names.join(", ")
         };
-        writeln!(out, "{}: fine ({names})", pipeline.file)?;
+        let topics: Vec<&str> = pipeline.topics.iter().map(|one| &*one.spec.name).collect();
+        let topics = match topics.is_empty() {
+            true => String::new(),
+            false => format!("; topics {}", topics.join(", ")),
+        };
+        writeln!(out, "{}: fine ({names}{topics})", pipeline.file)?;
     }
     Ok(Found::Fine)
 }

@@ -1,10 +1,12 @@
 //! Connectors of pipeline files: check all, store all, then start. And what a worker begins with.
 
-use super::{Connector, Refused, Stored, oversee};
+use super::{Connector, Refused, Stored, declare, oversee};
 use crate::{
     plugins::{Resolved, keys},
     state::TargetState,
-    worker::{ApplyError, Author, ConnectorSpec, Refusal, Shared, Worker, check},
+    worker::{
+        ApplyError, Author, ConnectorSpec, Refusal, Shared, Subject, TopicSpec, Worker, check,
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -21,9 +23,29 @@ impl Worker {
     /// # Errors
     /// Every refused key, or why the configs cannot be stored.
     pub async fn apply(&self, specs: Vec<ConnectorSpec>) -> Result<(), ApplyError> {
+        self.apply_with(Vec::new(), specs).await
+    }
+
+    /// As [`Worker::apply`], with topics that are there before a connector starts.
+    ///
+    /// # Errors
+    /// Every refused key, or why the topics or configs cannot be stored.
+    pub async fn apply_with(
+        &self,
+        topics: Vec<TopicSpec>,
+        specs: Vec<ConnectorSpec>,
+    ) -> Result<(), ApplyError> {
         self.open_for_changes()?;
         let specs = specs.into_iter().map(complete).collect();
-        let checked = check_all(&self.shared, specs)?;
+        let mut refusals = declare::refused(&*self.shared.log, &topics);
+        let checked = check_all(&self.shared, specs).unwrap_or_else(|found| {
+            refusals.extend(found);
+            Vec::new()
+        });
+        if !refusals.is_empty() {
+            return Err(ApplyError::Refused(refusals));
+        }
+        self.set_up(&topics).await?;
         let names: BTreeSet<&str> = checked.iter().map(|(spec, _)| spec.name.as_str()).collect();
         for name in self.names() {
             if !names.contains(name.as_str()) {
@@ -124,14 +146,14 @@ pub(super) fn complete(mut spec: ConnectorSpec) -> ConnectorSpec {
 fn check_all(
     shared: &Shared,
     specs: Vec<ConnectorSpec>,
-) -> Result<Vec<(ConnectorSpec, Resolved)>, ApplyError> {
+) -> Result<Vec<(ConnectorSpec, Resolved)>, Vec<Refusal>> {
     let mut checked: Vec<(ConnectorSpec, Resolved)> = Vec::new();
     let mut refusals = Vec::new();
     for spec in specs {
         if checked.iter().any(|(earlier, _)| earlier.name == spec.name) {
             refusals.push(Refusal {
                 issue: Issue::new("name", "is given twice", "give each connector its own name"),
-                connector: spec.name,
+                subject: Subject::Connector(spec.name),
             });
             continue;
         }
@@ -143,6 +165,6 @@ fn check_all(
     if refusals.is_empty() {
         Ok(checked)
     } else {
-        Err(ApplyError::Refused(refusals))
+        Err(refusals)
     }
 }

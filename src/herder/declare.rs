@@ -1,18 +1,24 @@
-//! What files declare against what is stored: which connectors would be created, changed and deleted, and doing it.
+//! What files declare against what is stored: which connectors would be created, changed and deleted, and doing it; and
+//! the topics that they want to be there.
 //!
 //! A file owns a connector through the key `tapline.pipeline` in the connector's own settings: ownership is stored in
 //! the same commit as what is owned, and is given up when somebody replaces the settings by hand. Nothing is deleted
-//! that no file owns. Every connector is either as it was or as it was declared, whenever this is cut off: declaring
+//! that no file owns, and no topic at all: it holds records. Every connector is either as it was or as it was declared, whenever this is cut off: declaring
 //! the same again finishes the rest.
 
 use super::{Refused, apply::complete, secrets, view::likely_kind};
 use crate::{
     plugins::keys,
-    worker::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Worker, check},
+    worker::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, TopicSpec, Worker, check},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tapline_sdk::{Definition, Issue};
+use tapline_sdk::Definition;
+
+mod topics;
+
+pub use topics::TopicChange;
+pub(super) use topics::refused;
 
 /// Connectors as stored: name → settings, `name` and `connector.class` among them.
 type Stored = BTreeMap<String, BTreeMap<String, String>>;
@@ -21,13 +27,24 @@ type Stored = BTreeMap<String, BTreeMap<String, String>>;
 pub struct Declaration {
     /// The pipelines of the files: only their connectors are touched.
     pub pipelines: BTreeSet<String>,
+    /// Topics that are there, with these settings, before a connector starts.
+    pub topics: Vec<TopicSpec>,
     /// Every connector of theirs, each with its pipeline under `tapline.pipeline`.
     pub connectors: Vec<ConnectorSpec>,
     /// Delete connectors that these pipelines own and the files no longer hold.
     pub prune: bool,
 }
 
-/// What becomes of a connector.
+/// What is to be done, or was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The topics, as declared.
+    pub topics: Vec<TopicChange>,
+    /// The connectors, as declared, then those that no file holds any more.
+    pub connectors: Vec<Change>,
+}
+
+/// What becomes of a connector or a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -77,9 +94,9 @@ impl Worker {
     /// Compares a declaration with what is stored.
     ///
     /// # Errors
-    /// Every key that a connector of the declaration refuses.
-    pub fn plan(&self, declared: &Declaration) -> Result<Vec<Change>, ApplyError> {
-        let mut refusals: Vec<Refusal> = Vec::new();
+    /// Every key that a connector or topic of the declaration refuses.
+    pub fn plan(&self, declared: &Declaration) -> Result<Changes, ApplyError> {
+        let mut refusals: Vec<Refusal> = refused(&*self.shared.log, &declared.topics);
         for spec in &declared.connectors {
             let spec = self.by_their_author(spec.clone());
             refusals.extend(check(&self.shared, &spec).err().unwrap_or_default());
@@ -89,9 +106,10 @@ impl Worker {
         }
         let stored = self.shared.configs.all().into_iter();
         let stored: Stored = stored.map(|(name, one)| (name, one.properties)).collect();
-        Ok(plan(&stored, declared, &|class| {
-            self.shared.definitions(class)
-        }))
+        Ok(Changes {
+            topics: topics::plan(&*self.shared.log, &declared.topics),
+            connectors: plan(&stored, declared, &|class| self.shared.definitions(class)),
+        })
     }
 
     /// What a request declares as the operator has it stays the operator's.
@@ -107,14 +125,20 @@ impl Worker {
         ConnectorSpec { author, ..spec }
     }
 
-    /// Makes it so, and returns what was done. All connectors are checked before the first is touched. Deletions come
-    /// first: a part under a new name must not meet its old self in the target.
+    /// Makes it so, and returns what was done. All of it is checked before the first is touched. Topics come first, so
+    /// that no source makes one with other settings; then deletions, for a part under a new name must not meet its old
+    /// self in the target.
     ///
     /// # Errors
     /// Every refused key, with nothing done; or why the log or a connector could not follow, with the rest undone.
-    pub async fn declare(&self, declared: Declaration) -> Result<Vec<Change>, ApplyError> {
+    pub async fn declare(&self, declared: Declaration) -> Result<Changes, ApplyError> {
         let changes = self.plan(&declared)?;
-        let of = |action: Action| changes.iter().filter(move |change| change.action == action);
+        self.set_up(&declared.topics).await?;
+        let connectors = changes.connectors.iter();
+        let of = |action: Action| {
+            let all = connectors.clone();
+            all.filter(move |change| change.action == action)
+        };
         // All are told to end before the first is waited for: one that hangs takes its deadline, and several take no more.
         let mut ending = Vec::new();
         for change in of(Action::Delete) {
@@ -237,15 +261,6 @@ fn pair(changes: &mut [Change], gone: &[Change]) {
         if let Some(at) = free.iter().position(same) {
             change.renamed_from = Some(free.swap_remove(at).connector.clone());
         }
-    }
-}
-
-impl Refusal {
-    /// What is wrong, in one line.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let Issue { key, problem, .. } = &self.issue;
-        format!("{}: {}", self.connector, format!("{key} {problem}").trim())
     }
 }
 

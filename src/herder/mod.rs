@@ -26,7 +26,7 @@ mod stage;
 mod view;
 
 pub use change::Refused;
-pub use declare::{Action, Change, Declaration, KeyChange};
+pub use declare::{Action, Change, Changes, Declaration, KeyChange, TopicChange};
 pub use view::ConnectorInfo;
 
 pub(crate) use connector::{Connector, Stored};

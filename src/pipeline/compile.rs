@@ -5,6 +5,7 @@ use super::{
     from::Feed,
     outline::{Outline, find},
     part::{self, Part},
+    topics::{self, Topic},
 };
 use crate::{
     config::document::{
@@ -12,9 +13,9 @@ use crate::{
         yaml::{self, Content, Node},
     },
     plugins::keys,
-    worker::{Author, ConnectorKind, ConnectorSpec, Origin},
+    worker::{Author, ConnectorKind, ConnectorSpec, Origin, Subject},
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tapline_sdk::Issue;
 
 /// Far above any pipeline that a person writes; bounds what a wrong path costs.
@@ -33,6 +34,8 @@ pub struct Pipeline {
     pub file: String,
     /// Its connectors, sources first.
     pub connectors: Vec<Compiled>,
+    /// The topics that are there before a connector starts.
+    pub topics: Vec<Topic>,
     /// What the file holds, to quote lines from.
     text: Text,
 }
@@ -48,18 +51,26 @@ impl std::fmt::Debug for Text {
 }
 
 impl Pipeline {
-    /// What was found wrong with connectors of this file after it compiled, at the lines of the keys. Connectors of
-    /// other files are passed over.
+    /// What was found wrong with connectors (under `code`) and topics of this file after it compiled, at the lines of
+    /// the keys. What belongs to other files is passed over.
     #[must_use]
-    pub fn report<'a>(
+    pub fn report(
         &self,
         code: &'static str,
-        found: impl IntoIterator<Item = (&'a str, Issue)>,
+        found: impl IntoIterator<Item = (Subject, Issue)>,
     ) -> Report {
         let mut problems = Vec::new();
-        for (connector, issue) in found {
-            let part = self.connectors.iter().find(|part| part.name == connector);
-            problems.extend(part.map(|part| part::objection(part, issue, code)));
+        for (subject, issue) in found {
+            problems.extend(match subject {
+                Subject::Connector(name) => {
+                    let part = self.connectors.iter().find(|part| part.name == name);
+                    part.map(|part| part::objection(part, issue, code))
+                }
+                Subject::Topic(name) => {
+                    let topic = self.topics.iter().find(|topic| topic.spec.name == name);
+                    topic.map(|topic| topic.objection(issue))
+                }
+            });
         }
         let (root, _) = yaml::parse(&self.text.0);
         let secrets = secrets::places(root.as_ref(), &self.text.0);
@@ -110,10 +121,11 @@ pub fn compile(file: &str, text: &str, catalogue: &dyn Catalogue) -> Result<Pipe
     };
     let compiled = compiler.file(root.as_ref());
     match compiled {
-        Some((name, connectors)) if compiler.problems.is_empty() => Ok(Pipeline {
+        Some((name, connectors, topics)) if compiler.problems.is_empty() => Ok(Pipeline {
             name,
             file: file.to_owned(),
             connectors,
+            topics,
             text: Text(text.to_owned()),
         }),
         _ => {
@@ -123,7 +135,7 @@ pub fn compile(file: &str, text: &str, catalogue: &dyn Catalogue) -> Result<Pipe
     }
 }
 
-/// Compiles several files, whose pipelines must have different names.
+/// Compiles several files, whose pipelines must have different names and topics.
 ///
 /// # Errors
 /// A report for each file that has problems.
@@ -137,7 +149,10 @@ pub fn compile_all(
         match compile(file, text, catalogue) {
             Ok(pipeline) => match pipelines.iter().find(|other| other.name == pipeline.name) {
                 Some(other) => reports.push(name_taken(file, text, other)),
-                None => pipelines.push(pipeline),
+                None => match topics_taken(&pipeline, &pipelines) {
+                    Some(report) => reports.push(report),
+                    None => pipelines.push(pipeline),
+                },
             },
             Err(report) => reports.push(report),
         }
@@ -171,6 +186,23 @@ fn name_taken(file: &str, text: &str, other: &Pipeline) -> Report {
     )
 }
 
+/// Two files that say different things of a topic would undo each other for ever.
+fn topics_taken(pipeline: &Pipeline, others: &[Pipeline]) -> Option<Report> {
+    let taken = others.iter().flat_map(|other| {
+        let topics = other.topics.iter();
+        topics.map(|topic| (topic.spec.name.as_str(), other.file.as_str()))
+    });
+    let taken: HashMap<&str, &str> = taken.collect();
+    let found = pipeline.topics.iter().filter_map(|topic| {
+        let file = taken.get(topic.spec.name.as_str())?;
+        let problem = format!("this topic is declared in {file} already");
+        let issue = Issue::new("", problem, "keep it in one of the files");
+        Some((Subject::Topic(topic.spec.name.clone()), issue))
+    });
+    let report = pipeline.report("TL0116", found);
+    (!report.problems().is_empty()).then_some(report)
+}
+
 struct Compiler<'c> {
     catalogue: &'c dyn Catalogue,
     problems: Vec<Diagnostic>,
@@ -199,7 +231,7 @@ impl Compiled {
 }
 
 impl Compiler<'_> {
-    fn file(&mut self, root: Option<&Node>) -> Option<(String, Vec<Compiled>)> {
+    fn file(&mut self, root: Option<&Node>) -> Option<(String, Vec<Compiled>, Vec<Topic>)> {
         let entries = match root.map(|root| &root.content) {
             Some(Content::Map(entries)) => entries,
             _ if !self.problems.is_empty() => return None,
@@ -217,8 +249,9 @@ impl Compiler<'_> {
         let name = outline.name(entries);
         let pipeline = name.as_deref().unwrap_or("pipeline");
         let parts = outline.parts(entries, pipeline);
+        let topics = topics::compile(find(entries, "topics"), pipeline, &mut self.problems);
         let connectors = self.connectors(&parts);
-        name.map(|name| (name, connectors))
+        name.map(|name| (name, connectors, topics))
     }
 
     fn connectors(&mut self, parts: &[Part<'_>]) -> Vec<Compiled> {

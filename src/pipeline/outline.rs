@@ -16,10 +16,6 @@ const VERSION: &str = "1";
 /// Slot and publication names are made of it, and Postgres cuts those at 63.
 const NAME_LEN_MAX: usize = 48;
 
-/// What to do about the word that is not built yet.
-const NO_TOPICS: &str =
-    "remove it: topics are created as sources need them, or by `tapline topics create`";
-
 /// The words of a file's top level.
 const WORDS: [&str; 7] = [
     "version", "name", "topics", "source", "sources", "sink", "sinks",
@@ -41,15 +37,11 @@ impl<'p> Outline<'p> {
         for entry in entries {
             let key = entry.key.as_str();
             let help = match nearest(key, WORDS) {
-                _ if key == "topics" => NO_TOPICS.to_owned(),
                 _ if WORDS.contains(&key) => continue,
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the words here are {}", WORDS.join(", ")),
             };
-            let message = match key {
-                "topics" => "topics cannot be set up in a file yet".to_owned(),
-                _ => format!("`{key}` does not belong at the top of a pipeline file"),
-            };
+            let message = format!("`{key}` does not belong at the top of a pipeline file");
             let problem = Diagnostic::new("TL0107", entry.place, message);
             self.problems.push(problem.at(key).help(help));
         }

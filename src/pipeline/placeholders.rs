@@ -1,4 +1,4 @@
-//! Which placeholders a key may hold: secrets anywhere, `${field}` in templates only.
+//! Which placeholders a key may hold: secrets anywhere, `${field}` in templates only, none in topics.
 
 use crate::config::{
     document::{Diagnostic, flatten::Setting, secrets::is_secret_key},
@@ -30,6 +30,19 @@ pub(super) fn check(path: &str, info: &Info, settings: &[Setting], problems: &mu
             };
             let message = format!("{} {problem}", setting.key);
             let problem = Diagnostic::new("TL0111", setting.value_place, message);
+            problems.push(problem.at(format!("{path}.{}", setting.key)).help(help));
+        }
+    }
+}
+
+/// Reports every placeholder: a topic's settings are no secrets, and are the same wherever the file is read.
+pub(super) fn refuse(path: &str, settings: &[Setting], problems: &mut Vec<Diagnostic>) {
+    for setting in settings {
+        let placeholder = |text: &Text<'_>| !matches!(text, Text::Literal(_));
+        if placeholder::parts(&setting.text).iter().any(placeholder) {
+            let message = format!("{} holds a placeholder", setting.key);
+            let problem = Diagnostic::new("TL0111", setting.value_place, message);
+            let help = "write the value out: settings of topics take no placeholders";
             problems.push(problem.at(format!("{path}.{}", setting.key)).help(help));
         }
     }

@@ -1,12 +1,14 @@
 //! The JSON Schema of pipeline files, made from the keys that connectors declare, so that editors complete and check
 //! them.
 //!
-//! Every key is known under each of its spellings: `database.hostname`, and `database:` with `hostname:` in it. What a
+//! Topics take the log's own settings. Every key is known under each of its spellings: `database.hostname`, and `database:` with `hostname:` in it. What a
 //! schema cannot say (a key that is required however it is spelt, rules across keys) is left to `tapline validate`.
 //! Under another product's class name keys are completed and unknown ones are let through, for that name brings words
 //! of its own.
 
+use super::topics;
 use crate::{
+    broker::TOPIC_SETTINGS,
     plugins::{Plugin, Plugins, keys},
     worker::ConnectorKind,
 };
@@ -16,6 +18,9 @@ use tapline_sdk::{Definition, Kind, Presence};
 
 /// Names of pipelines and parts.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$";
+
+/// Names of topics.
+const TOPIC: &str = "^[A-Za-z0-9._-]{1,249}$";
 
 /// Written by Tapline itself, or said by other words of the file.
 const NOT_IN_FILES: [&str; 3] = ["name", "connector.class", "tapline.pipeline"];
@@ -34,6 +39,7 @@ pub fn schema(plugins: &Plugins) -> Value {
         }
         definitions.insert(word.to_owned(), part(word, &of_kind));
     }
+    define_topic(&mut definitions);
     definitions.insert("from".to_owned(), from());
     definitions.insert("transforms".to_owned(), transforms());
     json!({
@@ -49,6 +55,12 @@ pub fn schema(plugins: &Plugins) -> Value {
                 "description": "the pipeline's name: connectors are called <name>.<part>",
                 "type": ["string", "integer"],
                 "pattern": NAME,
+            },
+            "topics": {
+                "description": "topics that are there before a connector starts, by name",
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": TOPIC},
+                "additionalProperties": {"anyOf": [reference("topic"), {"type": "null"}]},
             },
             "source": reference("source"),
             "sources": parts("source"),
@@ -98,6 +110,34 @@ fn part(word: &str, plugins: &[Plugin]) -> Value {
         },
         "allOf": rules,
     })
+}
+
+/// A topic: the settings of its log, and how many partitions it has.
+fn define_topic(into: &mut Map<String, Value>) {
+    let settings = TOPIC_SETTINGS.iter().map(|setting| {
+        let kind = match setting.name {
+            "cleanup.policy" => Kind::List,
+            _ if setting.is_number() => Kind::Double,
+            _ => Kind::Text,
+        };
+        Definition {
+            documentation: setting.documentation,
+            values: setting.values(),
+            ..Definition::foreign(setting.name, kind, "")
+        }
+    });
+    let partitions = Definition {
+        documentation: "how many partitions it is made with; 1 keeps the order of a table's changes",
+        ..Definition::foreign(topics::PARTITIONS, Kind::Int, "")
+    };
+    let definitions: Vec<Definition> = settings.chain([partitions]).collect();
+    let keys = Keys {
+        words: &[],
+        definitions: definitions.iter().collect(),
+        inert: &[],
+    };
+    let topic = keys.level("topic", "", into);
+    into.insert("topic".to_owned(), topic);
 }
 
 fn from() -> Value {

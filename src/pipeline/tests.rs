@@ -1,7 +1,7 @@
 use super::{Catalogue, Pipeline, compile, compile_all};
 use crate::{
     config::document::{flatten, yaml},
-    worker::ConnectorKind,
+    worker::{ConnectorKind, TopicSpec},
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -369,6 +369,70 @@ fn a_missing_secret_is_named_with_its_line() {
 }
 
 #[test]
+fn topics_are_named_whole_and_take_the_logs_settings_nested_or_dotted() {
+    let pipeline = good(&shop(
+        "topics:
+  shop.public.orders: {partitions: 3, cleanup.policy: [compact, delete], retention: {ms: 3d, bytes: 20GiB}}
+  audit:
+  7: {segment.bytes: 1MiB}
+",
+    ));
+    let topics: Vec<String> = pipeline
+        .topics
+        .iter()
+        .map(|topic| {
+            let TopicSpec {
+                name,
+                partitions,
+                config,
+                pipeline,
+            } = &topic.spec;
+            format!("{pipeline}: {name} {partitions:?} {config:?}")
+        })
+        .collect();
+    assert_eq!(
+        topics,
+        [
+            "shop: shop.public.orders Some(3) {\"cleanup.policy\": \"compact,delete\", \"retention.bytes\": \
+             \"21474836480\", \"retention.ms\": \"259200000\"}",
+            "shop: audit None {}",
+            "shop: 7 None {\"segment.bytes\": \"1048576\"}",
+        ]
+    );
+    assert!(good(&shop("topics:\n")).topics.is_empty());
+    assert!(good(&shop("topics: {}\n")).topics.is_empty());
+}
+
+#[test]
+fn a_topics_problem_is_told_at_its_key() {
+    let text = shop("topics:\n  shop.public.orders:\n    retention: {msec: 3}\n");
+    assert_eq!(
+        bad(&text),
+        "error[TL0116]: retention.msec is no setting of a topic  --> shop.yaml:5:17  \
+         topics.shop.public.orders.retention.msec
+   |
+ 5 |     retention: {msec: 3}
+   |                 ^^^^
+  help: did you mean `retention.ms`?
+"
+    );
+}
+
+#[test]
+fn two_files_cannot_declare_one_topic() {
+    let file = |name: &str| {
+        let text = format!("version: 1\nname: {name}\ntopics: {{audit: {{}}}}\n");
+        (format!("{name}.yaml"), text)
+    };
+    let reports = compile_all(&[file("a"), file("b")], &Two).expect_err("same topic");
+    let told: Vec<String> = reports.iter().map(ToString::to_string).collect();
+    let expected =
+        "error[TL0116]: this topic is declared in a.yaml already  --> b.yaml:3:10  topics.audit\n";
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with(expected), "{told:?}");
+}
+
+#[test]
 fn two_files_cannot_share_a_name() {
     let file = |name: &str| (name.to_owned(), shop("sinks:\n"));
     let reports = compile_all(&[file("a.yaml"), file("b.yaml")], &Two).expect_err("same name");
@@ -410,9 +474,58 @@ const BAD: &[(&str, &str)] = &[
         "TL0104]: database.hostname is given twice, first on line 3",
     ),
     ("sorce: {}\n", "TL0107]: `sorce` does not belong"),
+    ("topics: [a]\n", "TL0108]: topics is a list, not a map"),
     (
-        "topics: {a: {}}\n",
-        "TL0107]: topics cannot be set up in a file yet",
+        "topics: {a: 3}\n",
+        "TL0108]: topics.a is a plain value, not a map",
+    ),
+    (
+        "topics: {a: {retention.ms: }}\n",
+        "TL0108]: retention.ms has no value",
+    ),
+    (
+        "topics: {a: {retention: {ms: 1d}, retention.ms: 2d}}\n",
+        "TL0104]: retention.ms is given twice, first on line 3",
+    ),
+    (
+        "topics: {a: {}, a: {}}\n",
+        "TL0104]: `a` is given twice, first on line 3",
+    ),
+    (
+        "topics: {a: {retention.ms: 3fortnights}}\n",
+        "TL0114]: retention.ms has the unknown unit `fortnights`",
+    ),
+    (
+        "topics: {a: {retention.ms: '${env:HOME}'}}\n",
+        "TL0111]: retention.ms holds a placeholder",
+    ),
+    (
+        "topics: {a: {partitions: many}}\n",
+        "TL0116]: partitions is no number of partitions",
+    ),
+    (
+        "topics: {a: {partitions: 0}}\n",
+        "TL0116]: partitions is 0, not a number of 1 to 10000",
+    ),
+    (
+        "topics: {a: {partition: 2}}\n",
+        "TL0116]: partition is no setting of a topic",
+    ),
+    (
+        "topics: {a: {cleanup.policy: keep}}\n",
+        "TL0116]: cleanup.policy is `keep`, no known policy",
+    ),
+    (
+        "topics: {a: {min.compaction.lag.ms: 2d, max.compaction.lag.ms: 1d}}\n",
+        "TL0116]: min.compaction.lag.ms is 172800000, above max.compaction.lag.ms, 86400000",
+    ),
+    (
+        "topics: {a b: {}}\n",
+        "TL0116]: invalid topic name `a b`: ` ` is not allowed",
+    ),
+    (
+        "topics: {_schemas: {}}\n",
+        "TL0116]: topic _schemas holds the worker's own state",
     ),
     (
         "source: {connector: postgres, database.hostname: db, name: x}\n",

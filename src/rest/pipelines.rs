@@ -5,9 +5,9 @@
 
 use super::{App, body, failure::Failure};
 use crate::{
-    herder::{Change, Declaration},
+    herder::{Changes, Declaration},
     plugins::keys,
-    worker::{ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Refusal},
+    worker::{ApplyError, Author, ConnectorKind, ConnectorSpec, Origin, Refusal, TopicSpec},
 };
 use axum::{
     Extension, Json,
@@ -26,13 +26,17 @@ use tokio::sync::Mutex;
 
 /// What to do about a body of the wrong form.
 const DECLARATION: &str = "send {\"pipelines\": [{\"name\": …, \"connectors\": [{\"name\": …, \"type\": \"source\" or \
-                           \"sink\", \"config\": {…}}]}]}, as `tapline apply` does";
+                           \"sink\", \"config\": {…}}], \"topics\": [{\"name\": …, \"partitions\": 1, \"config\": {…}}]}]}, as \
+                           `tapline apply` does";
 
 /// Held while a declaration is carried out.
 pub(super) type Turn = Arc<Mutex<()>>;
 
 /// More than a worker runs; bounds what one request can ask for.
 const CONNECTORS_MAX: usize = 10_000;
+
+/// As many topics: more than one machine serves.
+const TOPICS_MAX: usize = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +54,17 @@ struct Pipeline {
     name: String,
     file: Option<String>,
     connectors: Vec<Connector>,
+    #[serde(default)]
+    topics: Vec<Topic>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Topic {
+    name: String,
+    partitions: Option<u32>,
+    #[serde(default)]
+    config: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -105,11 +120,22 @@ pub(super) async fn declare(
 fn declaration(body: Body) -> Result<Declaration, Failure> {
     let mut declared = Declaration {
         pipelines: BTreeSet::new(),
+        topics: Vec::new(),
         connectors: Vec::new(),
         prune: body.prune,
     };
     let mut names = BTreeSet::new();
+    let mut topics = BTreeSet::new();
     for pipeline in body.pipelines {
+        for topic in pipeline.topics {
+            once(&mut topics, "topic", &topic.name)?;
+            declared.topics.push(TopicSpec {
+                name: topic.name,
+                pipeline: pipeline.name.clone(),
+                partitions: topic.partitions,
+                config: topic.config,
+            });
+        }
         for connector in pipeline.connectors {
             let part = connector.name.strip_prefix(&pipeline.name);
             if !part.is_some_and(|part| part.len() > 1 && part.starts_with('.')) {
@@ -118,10 +144,7 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
                 return Err(Failure::bad_request(message)
                     .remedy("begin its name with the pipeline's and a dot"));
             }
-            if !names.insert(connector.name.clone()) {
-                let message = format!("connector {} is given twice", connector.name);
-                return Err(Failure::bad_request(message).remedy("remove one of them"));
-            }
+            once(&mut names, "connector", &connector.name)?;
             declared
                 .connectors
                 .push(spec(&pipeline.name, pipeline.file.as_deref(), connector)?);
@@ -133,11 +156,29 @@ fn declaration(body: Body) -> Result<Declaration, Failure> {
             );
         }
     }
-    if declared.connectors.len() > CONNECTORS_MAX {
-        let message = format!("more than {CONNECTORS_MAX} connectors are declared");
-        return Err(Failure::bad_request(message).remedy("declare them in several requests"));
-    }
+    bounded(&declared)?;
     Ok(declared)
+}
+
+fn once(names: &mut BTreeSet<String>, what: &str, name: &str) -> Result<(), Failure> {
+    if names.insert(name.to_owned()) {
+        return Ok(());
+    }
+    let message = format!("{what} {name} is given twice");
+    Err(Failure::bad_request(message).remedy("remove one of them"))
+}
+
+fn bounded(declared: &Declaration) -> Result<(), Failure> {
+    for (what, count, max) in [
+        ("connectors", declared.connectors.len(), CONNECTORS_MAX),
+        ("topics", declared.topics.len(), TOPICS_MAX),
+    ] {
+        if count > max {
+            let message = format!("more than {max} {what} are declared");
+            return Err(Failure::bad_request(message).remedy("declare them in several requests"));
+        }
+    }
+    Ok(())
 }
 
 fn spec(
@@ -172,8 +213,9 @@ fn spec(
     })
 }
 
-fn planned(changes: &[Change], applied: bool) -> Response {
-    Json(json!({"changes": changes, "applied": applied})).into_response()
+fn planned(changes: &Changes, applied: bool) -> Response {
+    let Changes { topics, connectors } = changes;
+    Json(json!({"topics": topics, "changes": connectors, "applied": applied})).into_response()
 }
 
 /// Connect's error with every refusal beside it, so that a client can say where in its file each stands.
@@ -181,13 +223,14 @@ fn refused(refusals: &[Refusal]) -> Response {
     let lines: Vec<String> = refusals.iter().map(Refusal::line).collect();
     let each: Vec<Value> = refusals
         .iter()
-        .map(|Refusal { connector, issue }| {
-            json!({
-                "connector": connector,
-                "key": issue.key,
-                "problem": issue.problem,
-                "remedy": issue.remedy,
-            })
+        .map(|Refusal { subject, issue }| {
+            let mut refusal = json!(subject);
+            if let Some(fields) = refusal.as_object_mut() {
+                fields.insert("key".to_owned(), json!(issue.key));
+                fields.insert("problem".to_owned(), json!(issue.problem));
+                fields.insert("remedy".to_owned(), json!(issue.remedy));
+            }
+            refusal
         })
         .collect();
     let status = StatusCode::BAD_REQUEST;

@@ -1,10 +1,11 @@
 //! The topics that a source writes: created when first met, remembered as active.
 //!
-//! Owns their number of partitions and settings at creation, and the list of active topics per connector
-//! (`connect-status`, as Kafka Connect keeps it), which sinks follow by `topics.of`.
+//! Owns their number of partitions and settings at creation, what an empty topic of somebody else does not say, and
+//! the list of active topics per connector (`connect-status`, as Kafka Connect keeps it), which sinks follow by
+//! `topics.of`.
 
 use crate::{
-    broker::{Broker, NewTopic},
+    broker::{Broker, NewTopic, TopicInfo},
     state::StateMap,
     task::now_ms,
 };
@@ -19,6 +20,9 @@ use std::{
 };
 use tapline_sdk::{Partition, Result, Rows, Shape};
 use tokio::sync::watch;
+
+/// The setting that says what becomes of old records.
+const POLICY: &str = "cleanup.policy";
 
 /// Seven days: a sink that was away for less still finds every change of a key, not only its last.
 const COMPACTION_LAG_MS: &str = "604800000";
@@ -106,11 +110,11 @@ impl Topics {
     fn describe(&self, topic: &Arc<str>, keys: Keys) -> NewTopic {
         let policy = if keys.keyed || !keys.keyless {
             [
-                ("cleanup.policy", "compact"),
+                (POLICY, "compact"),
                 ("min.compaction.lag.ms", COMPACTION_LAG_MS),
             ]
         } else {
-            [("cleanup.policy", "delete"), ("retention.ms", RETENTION_MS)]
+            [(POLICY, "delete"), ("retention.ms", RETENTION_MS)]
         };
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         NewTopic {
@@ -122,10 +126,18 @@ impl Topics {
 
     async fn meet(&mut self, topics: Vec<NewTopic>) -> Result<()> {
         let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
-        let missing: Vec<NewTopic> = topics
-            .into_iter()
-            .filter(|topic| self.log.topic(&topic.name).is_none())
-            .collect();
+        let mut missing: Vec<NewTopic> = Vec::new();
+        for topic in topics {
+            match self.log.topic(&topic.name) {
+                None => missing.push(topic),
+                Some(made) => {
+                    let unsaid = unsaid(&made, topic.config);
+                    if !unsaid.is_empty() {
+                        self.log.alter(&topic.name, unsaid).await?;
+                    }
+                }
+            }
+        }
         if !missing.is_empty() {
             self.log.create(missing).await?;
         }
@@ -144,6 +156,25 @@ impl Topics {
         }
         self.active.add(&self.connector, names).await
     }
+}
+
+/// What a topic that somebody made before its first record does not say of what becomes of old records. Who only wanted
+/// another number of partitions would otherwise lose the rows of a table that nobody changes for a week.
+fn unsaid(made: &TopicInfo, ours: BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+    let empty = made.partitions.iter().all(|ends| ends.log_end == 0);
+    let compacted = ours.get(POLICY).is_some_and(|policy| policy == "compact");
+    if !empty || !compacted || made.config.contains_key(POLICY) {
+        return BTreeMap::new();
+    }
+    // A largest lag below ours would refuse it.
+    let lag_is_said = made
+        .config
+        .keys()
+        .any(|key| key.ends_with(".compaction.lag.ms"));
+    let ours = ours.into_iter();
+    ours.filter(|(key, _)| key == POLICY || !lag_is_said)
+        .map(|(key, value)| (key, Some(value)))
+        .collect()
 }
 
 /// Where Kafka Connect keeps which topics a connector has used.

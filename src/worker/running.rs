@@ -1,6 +1,6 @@
 //! A connector's tasks: started together, stopped together, restarted one by one.
 
-use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Shared};
+use super::{ApplyError, ConnectorKind, ConnectorSpec, Refusal, Shared, Subject};
 use crate::{
     logging::scope,
     plugins::{Plugin, Resolved, keys},
@@ -266,7 +266,7 @@ fn launch(
 pub(crate) fn check(shared: &Shared, spec: &ConnectorSpec) -> Result<Resolved, Vec<Refusal>> {
     let refuse = |issues: Vec<Issue>| -> Vec<Refusal> {
         let refusal = |issue| Refusal {
-            connector: spec.name.clone(),
+            subject: Subject::Connector(spec.name.clone()),
             issue,
         };
         issues.into_iter().map(refusal).collect()

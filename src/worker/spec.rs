@@ -1,5 +1,6 @@
 //! What the worker is asked to run: connectors as settings, and where they were written.
 
+use crate::broker::NewTopic;
 use crate::plugins::Plugins;
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, sync::Arc};
 use tapline_sdk::{Error, Files, Issue, Result};
@@ -78,16 +79,68 @@ pub struct Settings {
     pub plugins: Plugins,
 }
 
-/// One problem of one connector.
+/// A topic that a file or a request wants to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// The pipeline whose file declares it.
+    pub pipeline: String,
+    /// How many partitions it has; `None`: those that it has, and one if it is made.
+    pub partitions: Option<u32>,
+    /// Settings by Kafka's names. Those that are not named stay as they are.
+    pub config: BTreeMap<String, String>,
+}
+
+impl TopicSpec {
+    /// The topic as it would be made.
+    pub(crate) fn as_new(&self) -> NewTopic {
+        NewTopic {
+            name: self.name.as_str().into(),
+            partitions: self.partitions.unwrap_or(1),
+            config: self.config.clone(),
+        }
+    }
+}
+
+/// What is refused.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// The connector of this name.
+    Connector(String),
+    /// The topic of this name.
+    Topic(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connector(name) => f.write_str(name),
+            Self::Topic(name) => write!(f, "topic {name}"),
+        }
+    }
+}
+
+/// One problem of one connector or topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The connector's name.
-    pub connector: String,
+    /// Whose it is.
+    pub subject: Subject,
     /// What is wrong and what to do.
     pub issue: Issue,
 }
 
-/// Why connectors were not applied.
+impl Refusal {
+    /// What is wrong, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Issue { key, problem, .. } = &self.issue;
+        format!("{}: {}", self.subject, format!("{key} {problem}").trim())
+    }
+}
+
+/// Why connectors and topics were not applied.
 #[derive(Debug)]
 pub enum ApplyError {
     /// Nothing was stored or started.
@@ -101,9 +154,9 @@ impl fmt::Display for ApplyError {
         match self {
             Self::Failed(error) => error.fmt(f),
             Self::Refused(refusals) => {
-                for (at, Refusal { connector, issue }) in refusals.iter().enumerate() {
+                for (at, refusal) in refusals.iter().enumerate() {
                     let separator = if at == 0 { "" } else { "; " };
-                    write!(f, "{separator}{connector}: {} {}", issue.key, issue.problem)?;
+                    write!(f, "{separator}{}", refusal.line())?;
                 }
                 Ok(())
             }

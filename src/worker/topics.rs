@@ -4,7 +4,7 @@
 
 use super::{ConnectorKind, ConnectorSpec, Plan, Shared, Worker};
 use crate::{
-    broker::{NewTopic, Readers, TopicInfo},
+    broker::{NewTopic, Readers, TopicInfo, topic_problems},
     herder::Stored,
     plugins::keys,
     sink::{self, Selection, is_internal},
@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tapline_sdk::{Config, Error, Result};
+use tapline_sdk::{Config, Error, Issue, Result};
 
 /// Why nothing was done with a topic.
 #[derive(Debug)]
@@ -127,6 +127,21 @@ impl Worker {
             }
             false => Err(TopicRefused::Unknown),
         }
+    }
+}
+
+/// Everything that would be refused of this topic, by key; the key is empty where its name is to blame.
+#[must_use]
+pub(crate) fn topic_issues(new: &NewTopic) -> Vec<Issue> {
+    match not_ours(&new.name) {
+        Err(TopicRefused::Kept(error)) => {
+            vec![Issue::new(
+                "",
+                error.context,
+                error.remedy.unwrap_or_default(),
+            )]
+        }
+        _ => topic_problems(new),
     }
 }
 

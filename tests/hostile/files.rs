@@ -33,8 +33,9 @@ const FAULTS_SHOWN: usize = 40;
 
 /// Refusals that a schema cannot know of: text that is no YAML or a part of it that files do not use, keys that are given
 /// twice or missing, values, placeholders, units, and what follows from other keys.
-const BEYOND_A_SCHEMA: [&str; 9] = [
+const BEYOND_A_SCHEMA: [&str; 10] = [
     "TL0102", "TL0103", "TL0104", "TL0106", "TL0108", "TL0110", "TL0111", "TL0113", "TL0114",
+    "TL0116",
 ];
 
 #[derive(Default)]
@@ -279,6 +280,9 @@ fn the_largest_hostile_files_cost_no_more_than_their_size() {
         ("quotes", "'"),
         ("dots", "a."),
         ("parts", "  p#: {connector: postgres}\n"),
+        ("topics", "  t#: {partitions: 2, retention.ms: 3d}\n"),
+        ("bad topics", "  t #: {partitions: x, retention.ms: y}\n"),
+        ("settings of a topic", "    k#: v\n"),
         ("documents", "---\n"),
         ("comments", "# x\n"),
     ] {
@@ -288,6 +292,8 @@ fn the_largest_hostile_files_cost_no_more_than_their_size() {
             }
             "list items" => "version: 1\nname: x\nsource:\n  table.include.list:\n",
             "parts" => "version: 1\nname: x\nsources:\n",
+            "topics" | "bad topics" => "version: 1\nname: x\ntopics:\n",
+            "settings of a topic" => "version: 1\nname: x\ntopics:\n  t:\n",
             _ => "version: 1\nname: x\nsource:\n  connector: postgres\n",
         };
         let cost = |bytes: usize| {

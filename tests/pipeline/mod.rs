@@ -4,6 +4,7 @@ mod applying;
 mod checking;
 mod files;
 mod running;
+mod topics;
 
 use std::{
     path::Path,

@@ -62,16 +62,18 @@ async fn a_worker_without_connectors_answers_and_stops_cleanly() {
     assert_eq!(running.get("/connectors").await, json!([]));
     let unknown = running.get("/connectors/no%20one/status").await;
     let message = unknown["message"].as_str().unwrap_or_default();
-    assert!(
-        message.starts_with("No status found for connector no one ("),
-        "{unknown}"
-    );
+    let expected = "No status found for connector no one (";
+    assert!(message.starts_with(expected), "{message}");
     let hidden = running
         .get("/tapline/v1/topics/connect-configs/records")
         .await;
     assert_eq!(hidden["error_code"], 403);
     let nothing = running.get("/tapline/v1/topics/nothing/records").await;
-    assert_eq!(nothing["message"], "there is no topic nothing");
+    let message = nothing["message"].as_str().unwrap_or_default();
+    assert!(
+        message.starts_with("there is no topic nothing"),
+        "{message}"
+    );
 
     running.stop();
     let log = running.worker.log();

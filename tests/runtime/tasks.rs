@@ -585,7 +585,7 @@ async fn nothing_starts_if_one_connector_is_refused() {
     match bench.worker.apply(vec![source("refused"), bad]).await {
         Err(ApplyError::Refused(refusals)) => {
             assert_eq!(refusals.len(), 1);
-            assert_eq!(refusals[0].connector, "bad");
+            assert_eq!(refusals[0].subject.to_string(), "bad");
             assert_eq!(refusals[0].issue.remedy, "did you mean script?");
         }
         other => panic!("{other:?}"),

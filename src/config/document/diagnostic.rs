@@ -20,6 +20,7 @@
 //! | TL0113 | `from` is malformed, or cannot be derived |
 //! | TL0114 | a unit is unknown or its number too large |
 //! | TL0115 | a source or target does not answer, refuses us or is not set up |
+//! | TL0116 | a topic's name, setting or number of partitions cannot be, or two files declare it |
 
 use super::Place;
 use std::fmt::{self, Write as _};

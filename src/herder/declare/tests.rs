@@ -44,6 +44,7 @@ fn store(specs: &[ConnectorSpec]) -> Stored {
 fn planned(stored: &Stored, connectors: Vec<ConnectorSpec>, prune: bool) -> Vec<Change> {
     let declared = Declaration {
         pipelines: ["shop".to_owned()].into(),
+        topics: Vec::new(),
         connectors,
         prune,
     };

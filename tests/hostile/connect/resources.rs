@@ -60,7 +60,30 @@ pub(super) fn offsets(random: &mut Rng, world: &World) -> Case {
 
 pub(super) fn pipelines(random: &mut Rng, world: &World) -> Case {
     let mut one = pipeline(world);
-    let bodies: [(Value, &[&str]); 9] = [
+    let topics = |topics: Value| {
+        let pipeline = json!({"name": "p", "connectors": [], "topics": topics});
+        json!({"pipelines": [pipeline], "dry_run": true})
+    };
+    let bodies: [(Value, &[&str]); 16] = [
+        (topics(json!({})), &["line 1 column"]),
+        (topics(json!([{"partitions": 1}])), &["name"]),
+        (
+            topics(json!([{"name": "a", "partitions": "many"}])),
+            &["line 1 column"],
+        ),
+        (
+            topics(json!([{"name": "a", "config": {"retention.ms": "soon"}}])),
+            &["topic a", "retention.ms"],
+        ),
+        (
+            topics(json!([{"name": "a"}, {"name": "a"}])),
+            &["topic a is given twice"],
+        ),
+        (
+            topics(json!([{"name": "lines", "partitions": 77}])),
+            &["topic lines", "partitions"],
+        ),
+        (topics(json!([{"name": "_schemas"}])), &["_schemas"]),
         (json!({}), &["pipelines"]),
         (json!({"pipelines": {}}), &["line 1 column"]),
         (json!({"pipelines": [{"name": "p"}]}), &["connectors"]),

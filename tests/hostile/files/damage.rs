@@ -25,6 +25,8 @@ sinks:
 ",
     "version: 1
 name: files
+topics:
+  p.public.orders: {partitions: 2, cleanup.policy: compact, retention.ms: 3d}
 source:
   connector: io.debezium.connector.postgresql.PostgresConnector
   database.hostname: db
@@ -41,6 +43,12 @@ sink:
 ",
     "version: '1'
 name: 'lines'
+topics:
+  lines:
+    cleanup.policy: [compact, delete]
+    segment: {bytes: 1MiB, ms: 86400000}
+    min.cleanable.dirty.ratio: 0.25
+  lines.odd:
 source:
   connector: file
   file: /var/log/app.log

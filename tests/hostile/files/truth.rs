@@ -64,7 +64,7 @@ fn json(yaml: Yaml) -> Result<Json, String> {
     })
 }
 
-/// Whether the compiled connectors are those that the file declares, with its keys and values and no others.
+/// Whether the compiled connectors and topics are those that the file declares, with its keys and values and no others.
 ///
 /// # Errors
 /// The first difference.
@@ -104,13 +104,7 @@ pub fn same(file: &Json, pipeline: &Pipeline) -> Result<(), String> {
             }
         }
         for (key, value) in &declared {
-            let found = connector.settings.get(key).map(String::as_str);
-            let found = found.ok_or_else(|| format!("{key} is lost"))?;
-            let unit = key.ends_with(".ms") || key.ends_with(".bytes");
-            let number = unit && found.bytes().all(|byte| byte.is_ascii_digit());
-            if !number && !value.iter().any(|value| means(value, found)) && joined(value) != found {
-                return Err(format!("{key}: {value:?} against {found}"));
-            }
+            equal(key, value, connector.settings.get(key))?;
         }
         let made = |key: &&String| {
             declared.contains_key(*key)
@@ -121,7 +115,52 @@ pub fn same(file: &Json, pipeline: &Pipeline) -> Result<(), String> {
             return Err(format!("nobody declares {key}"));
         }
     }
+    same_topics(file, pipeline)
+}
+
+fn same_topics(file: &Json, pipeline: &Pipeline) -> Result<(), String> {
+    let declared = file["topics"].as_object();
+    let count = declared.map_or(0, Map::len);
+    if count != pipeline.topics.len() {
+        return Err(format!("{count} topics against {:?}", pipeline.topics));
+    }
+    for topic in &pipeline.topics {
+        let spec = &topic.spec;
+        // The other reader has numbers where names are texts for us.
+        let found = declared.into_iter().flatten();
+        let mut found = found.filter(|(name, _)| {
+            let ours = read(&spec.name).map(|read| plain(&read));
+            **name == spec.name || ours.as_ref() == Ok(*name)
+        });
+        let Some((_, body)) = found.next() else {
+            return Err(format!("nobody declares topic {}", spec.name));
+        };
+        let mut declared = BTreeMap::new();
+        for (key, value) in body.as_object().into_iter().flatten() {
+            flatten(key.clone(), value, &mut declared)?;
+        }
+        let partitions = spec.partitions.map(|count| count.to_string());
+        let mut settings = spec.config.clone();
+        settings.extend(partitions.map(|count| ("partitions".to_owned(), count)));
+        if settings.len() != declared.len() {
+            return Err(format!("{declared:?} against {settings:?}"));
+        }
+        for (key, value) in &declared {
+            equal(key, value, settings.get(key))?;
+        }
+    }
     Ok(())
+}
+
+/// Whether a setting is what the file says.
+fn equal(key: &str, value: &[Json], found: Option<&String>) -> Result<(), String> {
+    let found = found.ok_or_else(|| format!("{key} is lost"))?;
+    let unit = key.ends_with(".ms") || key.ends_with(".bytes");
+    let number = unit && found.bytes().all(|byte| byte.is_ascii_digit());
+    if number || value.iter().any(|value| means(value, found)) || joined(value) == *found {
+        return Ok(());
+    }
+    Err(format!("{key}: {value:?} against {found}"))
 }
 
 fn flatten(
