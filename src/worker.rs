@@ -127,6 +127,7 @@ impl Worker {
                     log: Arc::clone(&log),
                     registry,
                     active,
+                    turns: sink::Turns::default(),
                 }),
                 log,
                 connectors: Mutex::default(),

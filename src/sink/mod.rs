@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A session is the time between two assignments: when topics appear, the session ends after its last batch, and the
-//! sink takes over the new set. An attempt is a connection with its sessions.
+//! sink takes over the new set, once its neighbours have let go of it. An attempt is a connection with its sessions.
 
 mod assign;
 mod barrier;
@@ -16,8 +16,10 @@ mod chunk;
 mod deliver;
 mod group;
 mod reader;
+mod turns;
 
 pub(crate) use assign::{Selection, is_internal};
+pub(crate) use turns::Turns;
 
 use crate::{
     broker::Broker,
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Broker>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) active: Arc<Active>,
+    pub(crate) turns: Turns,
 }
 
 /// One sink task; every attempt begins anew from it.
@@ -109,6 +112,15 @@ impl SinkTask {
             self.monitor.assigned(BTreeMap::new());
             self.monitor.phase("waiting for topics");
             return Ok(self.topics_change(&mut changes, &topics).await);
+        }
+        let _turn = tokio::select! {
+            biased;
+            by = self.topics_change(&mut changes, &topics) => return Ok(by),
+            turn = self.shared.turns.take(&self.monitor.connector, &topics) => turn,
+        };
+        // Who had them may have had them for so long because others came.
+        if !assign::same(&topics, &self.topics()) {
+            return Ok(Ended::TopicsChanged);
         }
         let assigned = assign::open(&*self.shared.log, sink, context, &topics).await?;
         self.monitor.assigned(

@@ -1,0 +1,97 @@
+//! Turns: a topic is one task's of a connector at a time.
+//!
+//! Owns who of a connector's tasks may open a topic. When topics appear, some go from one task to another; without a turn
+//! the successor would fence its neighbour in the middle of a batch, which then looks like a foreign worker's doing. Never
+//! a guarantee: what a task that hangs still holds is taken from it by the fences of log and target (I10).
+
+use super::assign::Assigned;
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::OwnedMutexGuard, time::timeout};
+
+/// How long a neighbour may take over the batch at hand; as long as a task may take to stop.
+const TURN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Connector and topic id.
+type Place = (Arc<str>, u128);
+
+/// Who has which topic. A place without a holder is forgotten at the next turn.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    places: Mutex<BTreeMap<Place, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Topics that are a task's until this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    _held: Vec<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// Waits until no other task has these topics. Who waits holds only topics before the one waited for in their one
+    /// order, so two never wait for each other.
+    pub(super) async fn take(&self, connector: &Arc<str>, topics: &[Assigned]) -> Turn {
+        let ids: BTreeSet<u128> = topics.iter().map(|one| one.topic_id).collect();
+        let mut held = Vec::with_capacity(ids.len());
+        for id in ids {
+            let place = self.place(connector, id);
+            match timeout(TURN_TIME_MAX, place.lock_owned()).await {
+                Ok(guard) => held.push(guard),
+                Err(_late) => {
+                    tracing::warn!("a topic is taken from another task that holds it too long")
+                }
+            }
+        }
+        Turn { _held: held }
+    }
+
+    fn place(&self, connector: &Arc<str>, topic_id: u128) -> Arc<tokio::sync::Mutex<()>> {
+        let mut places = self.places.lock();
+        places.retain(|_, place| Arc::strong_count(place) > 1);
+        let place = places.entry((Arc::clone(connector), topic_id));
+        Arc::clone(place.or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+    use tapline_sdk::TopicPartition;
+
+    fn topic(topic_id: u128) -> Assigned {
+        Assigned {
+            at: TopicPartition {
+                topic: format!("t{topic_id}").into(),
+                partition: 0,
+            },
+            topic_id,
+            version_base: 0,
+            log_start: 0,
+            high_watermark: 0,
+            compacted: false,
+            partitions: 1,
+            next: 0,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_is_one_tasks_until_it_lets_go_or_hangs() {
+        let turns = Turns::default();
+        let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
+        let first = turns.take(&one, &[topic(1), topic(2)]).await;
+        assert!(turns.take(&other, &[topic(1)]).now_or_never().is_some());
+        assert!(turns.take(&one, &[topic(3)]).now_or_never().is_some());
+        let mut second = std::pin::pin!(turns.take(&one, &[topic(2)]));
+        assert!((&mut second).now_or_never().is_none());
+        drop(first);
+        let _hangs = second.await;
+        let began = tokio::time::Instant::now();
+        drop(turns.take(&one, &[topic(2)]).await);
+        assert_eq!(began.elapsed(), TURN_TIME_MAX);
+    }
+}
