@@ -5,6 +5,7 @@
 use super::{ConnectorKind, Plan, Shared, Worker};
 use crate::{
     broker::{NewTopic, TopicInfo, topic_problems},
+    herder::during,
     sink::{Selection, is_internal},
 };
 use std::collections::BTreeMap;
@@ -72,6 +73,10 @@ impl Worker {
     pub async fn delete_topic(&self, name: &str) -> Result<(), TopicRefused> {
         self.open_for_changes()?;
         not_ours(name)?;
+        // Who begins to use it meanwhile waits, and finds it gone; who has begun is found.
+        let active = &self.shared.sources.active;
+        let waiting = "waiting for connectors that begin to use topics";
+        let _deleting = during(waiting, active.deleting()).await;
         if self.broker().topic(name).is_none() {
             return Err(TopicRefused::Unknown);
         }
