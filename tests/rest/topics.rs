@@ -133,7 +133,8 @@ async fn a_topic_that_is_deleted_while_a_source_begins_to_write_it_loses_it_noth
         script.count_to(5);
         let path = format!("/{name}");
         let (created, deleted) = tokio::join!(connect.source(&name, &name), async {
-            tokio::time::sleep(Duration::from_millis(round)).await;
+            // The moment is what is tried here: nothing is waited for.
+            tokio::time::sleep(Duration::from_micros(100 * round)).await;
             ask(&connect, Method::DELETE, &path, None).await.0
         });
         assert_eq!(created.0, 201, "round {round}");
