@@ -94,6 +94,7 @@ impl Worker {
                 target,
                 tasks,
             };
+            let _beginning = shared.sources.active.beginning().await;
             if !same {
                 shared.write(&stored).await?;
             }

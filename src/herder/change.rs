@@ -333,6 +333,7 @@ impl Change<'_> {
             target,
             tasks,
         };
+        let _beginning = shared.sources.active.beginning().await;
         shared.write(&stored).await?;
         tracing::info!(connector = %connector.name, class = resolved.class, "connector stored");
         let info = shared.info(connector, &stored);

@@ -19,7 +19,7 @@ use std::{
     },
 };
 use tapline_sdk::{Partition, Result, Rows, Shape};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 /// The setting that says what becomes of old records.
 const POLICY: &str = "cleanup.policy";
@@ -125,6 +125,8 @@ impl Topics {
     }
 
     async fn meet(&mut self, topics: Vec<NewTopic>) -> Result<()> {
+        let active = Arc::clone(&self.active);
+        let _beginning = active.beginning().await;
         let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
         let mut missing: Vec<NewTopic> = Vec::new();
         for topic in topics {
@@ -186,6 +188,8 @@ pub(crate) struct Active {
     topics: Mutex<Known>,
     changed: watch::Sender<u64>,
     resets: AtomicU64,
+    /// Shared by those who begin to use a topic, taken alone to delete one.
+    uses: RwLock<()>,
 }
 
 #[derive(Default)]
@@ -216,7 +220,18 @@ impl Active {
             topics: Mutex::new(known),
             changed: watch::Sender::new(0),
             resets: AtomicU64::new(0),
+            uses: RwLock::new(()),
         }))
+    }
+
+    /// While it is held no topic is deleted: from before somebody looks for a topic until it is known who uses it.
+    pub(crate) async fn beginning(&self) -> RwLockReadGuard<'_, ()> {
+        self.uses.read().await
+    }
+
+    /// While it is held nobody begins to use a topic: from before its users are asked for until it is deleted.
+    pub(crate) async fn deleting(&self) -> RwLockWriteGuard<'_, ()> {
+        self.uses.write().await
     }
 
     /// The topic's map, for whoever else writes it.

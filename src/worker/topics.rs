@@ -5,7 +5,7 @@
 use super::{ConnectorKind, ConnectorSpec, Plan, Shared, Worker};
 use crate::{
     broker::{NewTopic, Readers, TopicInfo, topic_problems},
-    herder::Stored,
+    herder::{Stored, during},
     plugins::keys,
     sink::{self, Selection, is_internal},
 };
@@ -106,6 +106,10 @@ impl Worker {
     pub async fn delete_topic(&self, name: &str) -> Result<(), TopicRefused> {
         self.open_for_changes()?;
         not_ours(name)?;
+        // Who begins to use it meanwhile waits, and finds it gone; who has begun is found.
+        let active = &self.shared.sources.active;
+        let waiting = "waiting for connectors that begin to use topics";
+        let _deleting = during(waiting, active.deleting()).await;
         if self.broker().topic(name).is_none() {
             return Err(TopicRefused::Unknown);
         }

@@ -4,6 +4,7 @@ use super::{Connect, arrived};
 use crate::{runtime::script::Script, support::wait};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn ask(connect: &Connect, method: Method, rest: &str, body: Option<Value>) -> (u16, Value) {
     connect
@@ -116,6 +117,81 @@ async fn a_source_says_what_an_empty_topic_of_somebody_else_does_not() {
         let (_, topic) = ask(&connect, Method::GET, &path, None).await;
         assert_eq!(topic["config"].get("cleanup.policy"), None, "{script}");
     }
+    connect.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_deleted_while_a_source_begins_to_write_it_loses_it_nothing() {
+    let connect = Connect::start().await;
+    let mut refused = 0;
+    for round in 0..20 {
+        let name = format!("race{round}");
+        let body = json!({"name": name});
+        assert_eq!(ask(&connect, Method::POST, "", Some(body)).await.0, 201);
+        let script = Script::new(&name);
+        name.clone_into(&mut script.topic.lock());
+        script.count_to(5);
+        let path = format!("/{name}");
+        let (created, deleted) = tokio::join!(connect.source(&name, &name), async {
+            // The moment is what is tried here: nothing is waited for.
+            tokio::time::sleep(Duration::from_micros(100 * round)).await;
+            ask(&connect, Method::DELETE, &path, None).await.0
+        });
+        assert_eq!(created.0, 201, "round {round}");
+        assert!([204, 409].contains(&deleted), "round {round}: {deleted}");
+        refused += u32::from(deleted == 409);
+        wait::until("the rows are stored", async || {
+            let (_, topic) = ask(&connect, Method::GET, &path, None).await;
+            (topic["partitions"][0]["high_watermark"] == 5).then_some(())
+        })
+        .await;
+        let status = format!("/connectors/{name}/status");
+        let (_, status) = connect.ask(Method::GET, &status, None).await;
+        assert_eq!(status["tasks"][0]["state"], "RUNNING", "{status}");
+    }
+    eprintln!("20 races: {refused} deletions refused, the others before the first record");
+    connect.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_changes_of_a_topic_at_once_are_both_done() {
+    let connect = Connect::start().await;
+    let body = json!({"name": "aside"});
+    assert_eq!(ask(&connect, Method::POST, "", Some(body)).await.0, 201);
+    for round in 1..=20_u32 {
+        let change = |key: &str| json!({"config": {key: round}});
+        let (one, two) = tokio::join!(
+            ask(
+                &connect,
+                Method::PATCH,
+                "/aside",
+                Some(change("retention.ms"))
+            ),
+            ask(
+                &connect,
+                Method::PATCH,
+                "/aside",
+                Some(change("segment.ms"))
+            ),
+        );
+        assert_eq!((one.0, two.0), (200, 200));
+        let (_, shown) = ask(&connect, Method::GET, "/aside", None).await;
+        let both = json!({"retention.ms": round.to_string(), "segment.ms": round.to_string()});
+        assert_eq!(shown["config"], both);
+    }
+    let made = json!({"name": "twice", "partitions": 2});
+    let (one, two) = tokio::join!(
+        ask(&connect, Method::POST, "", Some(made.clone())),
+        ask(&connect, Method::POST, "", Some(made)),
+    );
+    assert!([one.0, two.0].contains(&201), "{} {}", one.0, two.0);
+    let (one, two) = tokio::join!(
+        ask(&connect, Method::DELETE, "/twice", None),
+        ask(&connect, Method::DELETE, "/twice", None),
+    );
+    let mut codes = [one.0, two.0];
+    codes.sort_unstable();
+    assert_eq!(codes, [204, 404]);
     connect.stop().await;
 }
 
