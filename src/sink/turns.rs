@@ -96,7 +96,8 @@ mod tests {
         let first = turns.take(&one, &[topic(1), topic(2)]).await;
         assert!(turns.take(&other, &[topic(1)]).now_or_never().is_some());
         assert!(turns.take(&one, &[topic(3)]).now_or_never().is_some());
-        let mut second = std::pin::pin!(turns.take(&one, &[topic(2)]));
+        let wanted = [topic(2)];
+        let mut second = std::pin::pin!(turns.take(&one, &wanted));
         assert!((&mut second).now_or_never().is_none());
         drop(first);
         let _hangs = second.await;
