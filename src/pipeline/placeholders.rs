@@ -59,7 +59,7 @@ fn unknown_placeholder(name: Option<&str>) -> (String, String) {
             .chars()
             .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     let help = if shouted {
-        format!("an environment variable is `${{env:{name}}}`")
+        format!("write `${{env:{name}}}` for an environment variable")
     } else {
         known.to_owned()
     };

@@ -101,13 +101,18 @@ fn part(word: &str, plugins: &[Plugin]) -> Value {
         classes.extend(own);
         classes.extend(aliases);
     }
+    // Said here for the classes of other products, too, under which every other key is let through.
+    let mut properties: Map<String, Value> = NOT_IN_FILES
+        .iter()
+        .map(|key| ((*key).to_owned(), json!(false)))
+        .collect();
+    let connector = json!({"description": "short name or class", "enum": classes});
+    properties.insert("connector".to_owned(), connector);
     json!({
         "description": format!("a {word} connector and its keys"),
         "type": "object",
         "required": ["connector"],
-        "properties": {
-            "connector": {"description": "short name or class", "enum": classes},
-        },
+        "properties": properties,
         "allOf": rules,
     })
 }

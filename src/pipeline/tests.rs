@@ -317,7 +317,7 @@ sinks:
         "{rendered}"
     );
     assert!(
-        rendered.contains("help: an environment variable is `${env:HOME}`"),
+        rendered.contains("help: write `${env:HOME}` for an environment variable"),
         "{rendered}"
     );
 }

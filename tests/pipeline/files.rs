@@ -38,7 +38,7 @@ error[TL0111]: connection.url does not know `${HOME}`  --> shop.yaml:8:45  sinks
    |
  8 |   replica: {connector: sql, connection.url: \"postgres://replica/shop${HOME}\"}
    |                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  help: an environment variable is `${env:HOME}`
+  help: write `${env:HOME}` for an environment variable
 "
         );
         assert!(

@@ -24,7 +24,7 @@ pub fn read(text: &str) -> Result<Json, String> {
     let text = text.trim_start_matches('\u{feff}');
     // Nor does it let a tab stand before a comment.
     let comment = |line: &&str| !(line.starts_with('\t') && line.trim_start().starts_with('#'));
-    let lines: Vec<&str> = text.split('\n').filter(comment).collect();
+    let lines: Vec<&str> = text.split(['\n', '\r']).filter(comment).collect();
     let yaml = serde_norway::from_str::<Yaml>(text)
         .or_else(|_| serde_norway::from_str(&lines.join("\n")))
         .map_err(|error| error.to_string())?;
