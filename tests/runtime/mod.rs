@@ -3,5 +3,6 @@
 mod converters;
 mod end_to_end;
 pub mod memory;
+mod retention;
 pub mod script;
 mod tasks;
