@@ -52,7 +52,7 @@ impl Turns {
             match timeout(longest, place.lock_owned()).await {
                 Ok(guard) => held.push(guard),
                 Err(_late) => {
-                    tracing::warn!("a topic is taken from another task that holds it too long")
+                    tracing::warn!("a topic is taken from another task that holds it too long");
                 }
             }
         }
