@@ -119,7 +119,11 @@ pub(super) async fn answers_in_time(request: Request, next: Next) -> Response {
 }
 
 /// Gives errors of the framework itself (a body too large, a path that is not UTF-8) the form of all others.
-pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
+pub(super) async fn errors_are_json(
+    State(body_bytes_max): State<usize>,
+    request: Request,
+    next: Next,
+) -> Response {
     let path = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status();
@@ -131,7 +135,7 @@ pub(super) async fn errors_are_json(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&text);
     let (what, remedy) = match status {
         StatusCode::PAYLOAD_TOO_LARGE => (
-            "the body is too large".to_owned(),
+            format!("the body has more than {body_bytes_max} bytes"),
             "send less at once, or raise http.body.max.bytes in the worker's settings",
         ),
         _ if text.is_empty() => (format!("{path} failed"), "the worker's log says more"),

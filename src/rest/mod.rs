@@ -237,7 +237,10 @@ fn guarded<S: Clone + Send + Sync + 'static>(
             guard::names_are_local,
         ))
         .layer(middleware::from_fn(guard::answers_in_time))
-        .layer(middleware::from_fn(guard::errors_are_json))
+        .layer(middleware::from_fn_with_state(
+            door.limits.body_bytes,
+            guard::errors_are_json,
+        ))
         .layer(CatchPanicLayer::custom(failure::panicked));
     match &door.auth {
         // Outermost: nothing is done for a stranger.
