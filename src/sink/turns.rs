@@ -6,14 +6,13 @@
 
 use super::assign::Assigned;
 use parking_lot::Mutex;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout_at},
 };
-use tokio::{sync::OwnedMutexGuard, time::timeout};
 
-/// How long a neighbour may take over the batch at hand; as long as a task may take to stop.
+/// How long all neighbours together may take over their batch at hand; as long as a task may take to stop.
 const TURN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Connector and topic id.
@@ -45,15 +44,22 @@ impl Turns {
         connector: &Arc<str>,
         topics: &[Assigned],
     ) -> Turn {
-        let ids: BTreeSet<u128> = topics.iter().map(|one| one.topic_id).collect();
-        let mut held = Vec::with_capacity(ids.len());
-        for id in ids {
+        // One bound for all of them: a task that hangs may hold many.
+        let end = Instant::now() + longest;
+        let names: BTreeMap<u128, &Arc<str>> = topics
+            .iter()
+            .map(|one| (one.topic_id, &one.at.topic))
+            .collect();
+        let mut held = Vec::with_capacity(names.len());
+        for (id, topic) in names {
             let place = self.place(connector, id);
-            match timeout(longest, place.lock_owned()).await {
+            match timeout_at(end, place.lock_owned()).await {
                 Ok(guard) => held.push(guard),
-                Err(_late) => {
-                    tracing::warn!("a topic is taken from another task that holds it too long");
-                }
+                Err(_late) => tracing::warn!(
+                    topic = %topic,
+                    waited_ms = longest.as_millis(),
+                    "another task of this connector has not let go of a topic: it is taken over, and that task is fenced"
+                ),
             }
         }
         Turn { held }
