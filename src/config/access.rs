@@ -17,8 +17,8 @@ pub const DIRECTORY_PATHS: &str = "config.providers.directory.param.allowed.path
 /// The setting that allows files that connectors' own keys name.
 pub const CONNECTOR_PATHS: &str = "connector.files.allowed.paths";
 
-/// What may be read.
-#[derive(Debug, Clone, Default)]
+/// What may be read. There is no default: whoever makes one says which.
+#[derive(Debug, Clone)]
 pub struct Access {
     /// Environment variables whose whole name matches; `None`: all.
     env: Option<Variables>,
@@ -50,7 +50,12 @@ impl Access {
     /// What the operator's own files may read.
     #[must_use]
     pub fn everything() -> Self {
-        Self::default()
+        Self {
+            env: None,
+            file: Files::default(),
+            directory: Files::default(),
+            connector: Files::default(),
+        }
     }
 
     /// What these lists allow, but for anything in these folders: the worker's own data is nobody's to read.
