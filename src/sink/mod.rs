@@ -113,6 +113,8 @@ impl SinkTask {
             self.monitor.phase("waiting for topics");
             return Ok(self.topics_change(&mut changes, &topics).await);
         }
+        self.monitor
+            .phase("waiting for another task to let go of topics");
         let _turn = tokio::select! {
             biased;
             by = self.topics_change(&mut changes, &topics) => return Ok(by),

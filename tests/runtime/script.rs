@@ -78,6 +78,8 @@ pub enum Act {
 pub struct Target {
     /// How often it was opened, by task: each fences its predecessor of the same number.
     pub generations: BTreeMap<u32, u64>,
+    /// The task that opened a partition last: it fences the others.
+    pub owners: BTreeMap<TopicPartition, u32>,
     /// Numbers in the order of arrival, −1 for a barrier.
     pub rows: Vec<i64>,
     pub topics: Vec<String>,
@@ -305,6 +307,8 @@ impl Sink for Keep {
         *generation += 1;
         self.task = context.task;
         self.generation = *generation;
+        let owned = assigned.iter().map(|one| (one.at.clone(), context.task));
+        target.owners.extend(owned);
         if !self.script.holds.load(Ordering::SeqCst) {
             return Ok(vec![None; assigned.len()]);
         }
@@ -338,6 +342,10 @@ impl Sink for Keep {
         let mut target = self.script.target.lock();
         if target.generations.get(&self.task) != Some(&self.generation) {
             return Err(Error::fatal("fenced by a successor"));
+        }
+        let mine = |(at, _): &(TopicPartition, u64)| target.owners.get(at) == Some(&self.task);
+        if !batch.next.iter().all(mine) {
+            return Err(Error::fatal("fenced by a neighbour"));
         }
         target.rows.extend(numbers);
         let topics = batch

@@ -17,7 +17,7 @@ use tapline::{
         Settings, State, Worker,
     },
 };
-use tapline_sdk::{ErrorKind, Position, Scalar};
+use tapline_sdk::{ErrorKind, Position, Scalar, TopicPartition};
 use tempfile::TempDir;
 
 /// A worker with a data directory of its own.
@@ -419,6 +419,59 @@ async fn topics_that_appear_while_a_sink_runs_are_picked_up() {
             .count(),
         10
     );
+    bench.worker.stop(Duration::from_secs(10)).await;
+}
+
+/// `k.b` is the first task's and `k.d` the second's, until `k.a` comes and the two change places.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_goes_to_another_task_only_after_the_batch_at_hand() {
+    let (script, newcomer) = (Script::new("moves"), Script::new("newcomer"));
+    *script.topic.lock() = "k.d".to_owned();
+    *newcomer.topic.lock() = "k.a".to_owned();
+    script.tasks.store(u64::MAX, Ordering::SeqCst);
+    let bench = Bench::new().await;
+    let topic = NewTopic {
+        name: "k.b".into(),
+        partitions: 1,
+        config: BTreeMap::new(),
+    };
+    bench.log.create(vec![topic]).await.expect("created");
+    let more = [("topics.regex", r"k\..*"), ("tasks.max", "2")];
+    let out = spec("out", ConnectorKind::Sink, "moves", &more);
+    let feed = spec("feed", ConnectorKind::Source, "moves", &[]);
+    let late = spec("late", ConnectorKind::Source, "newcomer", &[]);
+    script.acts.lock().extend([Act::Hold]);
+    bench.apply(vec![out, feed, late]).await;
+    script.count_to(10);
+    until("the second task holds a batch", async || {
+        (!script.target.lock().puts.is_empty()).then_some(())
+    })
+    .await;
+    let before = script.target.lock().generations.clone();
+    newcomer.count_to(10);
+    until("the first task wants the topic", async || {
+        let waits = bench.status("out").tasks[0]
+            .phase
+            .starts_with("waiting for another");
+        (waits || script.target.lock().generations != before).then_some(())
+    })
+    .await;
+    assert_eq!(
+        script.target.lock().generations,
+        before,
+        "taken in mid-batch"
+    );
+    script.go.notify_one();
+    arrived(&script, 20).await;
+    let moved = TopicPartition {
+        topic: "k.d".into(),
+        partition: 0,
+    };
+    assert_eq!(script.target.lock().owners[&moved], 0);
+    let status = bench.status("out");
+    for task in &status.tasks {
+        assert_eq!((task.state, &task.error), (State::Running, &None));
+    }
     bench.worker.stop(Duration::from_secs(10)).await;
 }
 
