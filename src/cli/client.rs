@@ -94,21 +94,14 @@ impl Client {
         answer.map_err(|error| self.garbled(error))
     }
 
-    /// A write with a JSON body; returns the answer's `message`.
+    /// A write with a JSON body; returns the answer.
     ///
     /// # Errors
     /// The worker does not answer, or refuses.
-    pub(super) async fn write(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: &Value,
-    ) -> Result<String> {
+    pub(super) async fn write(&self, method: Method, path: &[&str], body: &Value) -> Result<Value> {
         let request = self.request(method, path).json(body);
-        let answer = self.send(request).await?.json::<Value>().await;
-        let answer = answer.map_err(|error| self.garbled(error))?;
-        let message = answer.get("message").and_then(Value::as_str);
-        Ok(message.unwrap_or("done").to_owned())
+        let answer = self.send(request).await?.json().await;
+        answer.map_err(|error| self.garbled(error))
     }
 
     /// A DELETE without a body, and without one in its answer.

@@ -4,7 +4,7 @@ use super::{
     Failure, Found, Target,
     client::Client,
     files,
-    output::{self, Form},
+    output::{self, Form, Output},
 };
 use clap::Subcommand;
 use reqwest::Method;
@@ -44,6 +44,8 @@ enum Action {
         #[arg(value_name = "FILE|JSON")]
         offsets: String,
         #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
         target: Target,
     },
 }
@@ -65,14 +67,15 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
         Action::Set {
             connector,
             offsets,
+            output,
             target,
         } => {
             let body = parse(offsets)?;
             let path = ["tapline", "v1", "connectors", connector, "offsets"];
-            let message = Client::find(target)?
+            let answer = Client::find(target)?
                 .write(Method::PATCH, &path, &body)
                 .await?;
-            writeln!(out, "{message}")?;
+            output.answered(out, &answer)?;
         }
     }
     Ok(Found::Fine)

@@ -26,6 +26,31 @@ impl Output {
     pub(super) fn is_json(self) -> bool {
         self.output == Form::Json
     }
+
+    /// What was done: a sentence, or a document.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub(super) fn done(
+        self,
+        out: &mut dyn Write,
+        sentence: &str,
+        document: &Value,
+    ) -> io::Result<()> {
+        match self.output {
+            Form::Text => writeln!(out, "{sentence}"),
+            Form::Json => write(out, document),
+        }
+    }
+
+    /// What was done, in the words of the answer's `message`.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub(super) fn answered(self, out: &mut dyn Write, answer: &Value) -> io::Result<()> {
+        let message = answer.get("message").and_then(Value::as_str);
+        self.done(out, message.unwrap_or("done"), answer)
+    }
 }
 
 /// One JSON document.

@@ -1,6 +1,6 @@
 //! `tapline resnapshot CONNECTOR [TABLE…]`: a source reads tables again.
 
-use super::{Failure, Found, Target, client::Client};
+use super::{Failure, Found, Target, client::Client, output::Output};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Write;
@@ -11,6 +11,8 @@ pub(super) struct Arguments {
     connector: String,
     /// Tables, such as public.orders; none: all that the connector captures
     tables: Vec<String>,
+    #[command(flatten)]
+    output: Output,
     #[command(flatten)]
     target: Target,
 }
@@ -25,6 +27,7 @@ pub(super) async fn execute(arguments: &Arguments, out: &mut dyn Write) -> Resul
     ];
     let body = json!({"tables": arguments.tables});
     let client = Client::find(&arguments.target)?;
-    writeln!(out, "{}", client.write(Method::POST, &path, &body).await?)?;
+    let answer = client.write(Method::POST, &path, &body).await?;
+    arguments.output.answered(out, &answer)?;
     Ok(Found::Fine)
 }

@@ -35,6 +35,8 @@ enum Action {
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
         config: Vec<(String, String)>,
         #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
         target: Target,
     },
     /// Change settings of a topic; connectors go on meanwhile
@@ -48,12 +50,16 @@ enum Action {
         #[arg(long, value_name = "KEY")]
         unset: Vec<String>,
         #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
         target: Target,
     },
     /// Delete a topic with its records; refused while a connector uses it
     Delete {
         /// The topic's name
         topic: String,
+        #[command(flatten)]
+        output: Output,
         #[command(flatten)]
         target: Target,
     },
@@ -79,34 +85,41 @@ async fn change(action: &Action, out: &mut dyn Write) -> Result<Found, Failure> 
             topic,
             partitions,
             config,
+            output,
             target,
         } => {
             let config: BTreeMap<_, _> = config.iter().cloned().collect();
             let body = json!({"name": topic, "partitions": partitions, "config": config});
             let path = ["tapline", "v1", "topics"];
-            Client::find(target)?
+            let created = Client::find(target)?
                 .write(Method::POST, &path, &body)
                 .await?;
-            writeln!(out, "topic {topic} created")?;
+            output.done(out, &format!("topic {topic} created"), &created)?;
         }
         Action::Alter {
             topic,
             config,
             unset,
+            output,
             target,
         } => {
             let set = config.iter().map(|(key, value)| (key, Some(value)));
             let changes: BTreeMap<_, _> = set.chain(unset.iter().map(|key| (key, None))).collect();
             let path = ["tapline", "v1", "topics", topic];
-            Client::find(target)?
+            let altered = Client::find(target)?
                 .write(Method::PATCH, &path, &json!({ "config": changes }))
                 .await?;
-            writeln!(out, "topic {topic} altered")?;
+            output.done(out, &format!("topic {topic} altered"), &altered)?;
         }
-        Action::Delete { topic, target } => {
+        Action::Delete {
+            topic,
+            output,
+            target,
+        } => {
             let path = ["tapline", "v1", "topics", topic];
             Client::find(target)?.delete(&path).await?;
-            writeln!(out, "topic {topic} deleted with its records")?;
+            let sentence = format!("topic {topic} deleted with its records");
+            output.done(out, &sentence, &json!({"deleted": topic}))?;
         }
     }
     Ok(Found::Fine)

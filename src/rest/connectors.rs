@@ -24,7 +24,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use tapline_sdk::Issue;
 
 /// What to do about a connector that is not there.
-pub(super) const LIST: &str = "GET /connectors lists those that there are";
+pub(super) const LIST: &str =
+    "`tapline connectors`, or GET /connectors, lists those that there are";
 
 /// What to do about settings that do not hold.
 const FORM: &str = "correct the keys that are named; the endpoint shows for each what it takes";

@@ -3,6 +3,7 @@
 use super::{
     App,
     failure::{Failure, cut},
+    topics::LIST,
 };
 use crate::worker::{Page, Read};
 use axum::{
@@ -30,9 +31,6 @@ const WAIT_MS_MAX: u64 = 30_000;
 
 /// Holds connectors' settings; what is sealed there stays sealed, and the rest is nobody's business either (I9).
 const TOPIC_HIDDEN: &str = "connect-configs";
-
-/// What to do about a topic or partition that is not there.
-const TOPICS: &str = "GET /tapline/v1/topics lists those that there are";
 
 /// What to do about a query of the wrong form.
 const QUERY: &str =
@@ -78,14 +76,14 @@ fn require(app: &App, topic: &str, partition: u32) -> Result<(), Failure> {
     }
     let found = app.worker.broker().topic(topic);
     let found = found
-        .ok_or_else(|| Failure::not_found(format!("there is no topic {topic}")).remedy(TOPICS))?;
+        .ok_or_else(|| Failure::not_found(format!("there is no topic {topic}")).remedy(LIST))?;
     let count = found.partitions.len();
     if usize::try_from(partition).is_ok_and(|partition| partition < count) {
         return Ok(());
     }
     let message =
         format!("topic {topic} has {count} partitions, there is no partition {partition}");
-    Err(Failure::not_found(message).remedy(TOPICS))
+    Err(Failure::not_found(message).remedy(LIST))
 }
 
 fn response(page: &Page) -> Response {

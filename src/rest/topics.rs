@@ -23,7 +23,8 @@ use uuid::Uuid;
 const FORM: &str = "send {\"name\": …, \"partitions\": 1, \"config\": {\"cleanup.policy\": …}}; name is needed to create";
 
 /// What to do about a topic that is not there.
-const LIST: &str = "GET /tapline/v1/topics lists those that there are";
+pub(super) const LIST: &str =
+    "`tapline topics`, or GET /tapline/v1/topics, lists those that there are";
 
 pub(super) async fn list(State(app): State<App>) -> Json<Vec<Value>> {
     let mut topics = app.worker.broker().topics();

@@ -272,6 +272,25 @@ async fn topics_are_made_altered_listed_and_deleted_by_commands() {
 }
 
 #[tokio::test]
+async fn programs_are_told_what_a_topic_is_now() {
+    let bench = Bench::start(EMPTY).await;
+    let told = |arguments: &[&str]| -> Value {
+        let said = bench.expect(0, &[arguments, &["--output", "json"]].concat());
+        serde_json::from_str(&said).expect(&said)
+    };
+    let created = told(&["topics", "create", "orders"]);
+    assert_eq!(created, bench.topic("orders"));
+    let lag = "min.compaction.lag.ms=1000";
+    let altered = told(&["topics", "alter", "orders", "--config", lag]);
+    assert_eq!(altered, bench.topic("orders"));
+    assert_eq!(altered["config"], json!({"min.compaction.lag.ms": "1000"}));
+    let deleted = told(&["topics", "delete", "orders"]);
+    assert_eq!(deleted, json!({"deleted": "orders"}));
+    let said = bench.expect(1, &["consume", "orders"]);
+    assert!(said.contains("(`tapline topics`, or GET"), "{said}");
+}
+
+#[tokio::test]
 async fn commands_about_topics_that_cannot_be_done_say_why_and_what_to_do() {
     let mut bench = Bench::start(EMPTY).await;
     bench.expect(0, &["topics", "create", "orders"]);
