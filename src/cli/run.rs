@@ -310,7 +310,7 @@ struct Server {
     address: SocketAddr,
     files: [PathBuf; 2],
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -341,7 +341,7 @@ impl Server {
             address,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(rest::serve_behind(listener, app, door, async {
+        let task = tokio::spawn(rest::serve(listener, app, door, async {
             // A dropped sender asks for the same.
             let _either = stopped.await;
         }));
@@ -363,13 +363,12 @@ impl Server {
 }
 
 /// Lets an HTTP server finish what is under way.
-async fn drain(stop: oneshot::Sender<()>, task: JoinHandle<Result<()>>) {
+async fn drain(stop: oneshot::Sender<()>, task: JoinHandle<()>) {
     let _ended = stop.send(());
     let abort = task.abort_handle();
     match tokio::time::timeout(REST_DRAIN, task).await {
-        Ok(Ok(Err(error))) => tracing::warn!(error = %error.chain(), "http server failed"),
         Ok(Err(error)) => tracing::warn!(error = %error, "http server ended"),
-        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(())) => {}
         Err(_) => abort.abort(),
     }
 }

@@ -115,36 +115,19 @@ pub async fn bind(address: SocketAddr, anywhere: bool) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop` resolves; requests under way are finished first.
-///
-/// # Errors
-/// The listener failed for good.
+/// Serves behind the door until `stop` resolves; requests under way are finished first.
 pub async fn serve(
     listener: TcpListener,
     app: App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
-    serve_behind(listener, app, Door::default(), stop).await
-}
-
-/// As [`serve`], behind a door.
-///
-/// # Errors
-/// The listener failed for good.
-pub async fn serve_behind(
-    listener: TcpListener,
-    app: App,
     door: Door,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
+    stop: impl Future<Output = ()> + Send,
+) {
     listen::serve(listener, router(app, &door), door.listening(), stop).await;
-    Ok(())
 }
 
 fn router(app: App, door: &Door) -> Router {
     let local = app.address.ip().is_loopback();
-    let mut router = Router::new();
-    for (path, methods) in [
+    let routes = [
         ("/health", get(health::show)),
         ("/metrics", get(metrics::show)),
         (
@@ -201,16 +184,26 @@ fn router(app: App, door: &Door) -> Router {
             "/tapline/v1/connectors/{name}/resnapshot",
             post(resnapshot::start),
         ),
-    ] {
-        // Real clients write both; Kafka Connect answers both.
-        router = router.route(&format!("{path}/"), methods.clone());
-        router = router.route(path, methods);
-    }
-    for (path, methods) in plugins::routes().into_iter().chain(loggers::routes()) {
-        router = router.route(&format!("{path}/"), methods.clone());
-        router = router.route(path, methods);
-    }
-    guarded(router.route("/", get(root::show)), local, door).with_state(app)
+    ];
+    let routes = routes
+        .into_iter()
+        .chain(plugins::routes())
+        .chain(loggers::routes());
+    let router = slash_or_none(routes).route("/", get(root::show));
+    guarded(router, local, door).with_state(app)
+}
+
+/// The resources, each also with a slash at its end: Kafka Connect and Confluent's registry answer both, and real
+/// clients write both.
+fn slash_or_none<S: Clone + Send + Sync + 'static>(
+    routes: impl IntoIterator<Item = (&'static str, MethodRouter<S>)>,
+) -> Router<S> {
+    let routes = routes.into_iter();
+    routes.fold(Router::new(), |router, (path, methods)| {
+        router
+            .route(&format!("{path}/"), methods.clone())
+            .route(path, methods)
+    })
 }
 
 /// The resource of pipelines, with the turn that its writers take.

@@ -1,7 +1,7 @@
 //! `plan` and `apply` against a running worker: what is told, what is done, what is left alone, and what a kill, a race
 //! or a bad file ends in. The connectors' targets are closed ports: what runs is of no interest here.
 
-use super::{Said, tapline};
+use super::Bench;
 use crate::support::{process::seed, worker::Worker};
 use serde_json::Value;
 use std::{
@@ -10,7 +10,6 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use tempfile::TempDir;
 
 /// What `tapline run` brings along, owned by another pipeline.
 const OWN: &str = "version: 1
@@ -19,14 +18,9 @@ sinks:
   kept: {connector: sql, from: {topics: [t]}, connection.url: \"postgres://u@127.0.0.1:1/d\"}
 ";
 
-/// A worker with one connector of its own, and a folder for files.
-struct Bench {
-    folder: TempDir,
-    worker: Worker,
-}
-
+/// A worker with one connector of its own.
 impl Bench {
-    async fn start() -> Self {
+    async fn start_own() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let binary = Path::new(env!("CARGO_BIN_EXE_tapline"));
         let mut worker = Worker::new(binary, folder.path(), OWN);
@@ -59,25 +53,8 @@ impl Bench {
         self.names_if_up().await.expect("the worker answers")
     }
 
-    fn write(&self, file: &str, sinks: &str) {
-        let text = format!("version: 1\nname: shop\nsinks:\n{sinks}");
-        fs::write(self.folder.path().join(file), text).expect("the file can be written");
-    }
-
-    fn ask(&self, arguments: &[&str]) -> Said {
-        let data = self.worker.data().display().to_string();
-        tapline(
-            self.folder.path(),
-            &[arguments, &["--data-dir", &data]].concat(),
-        )
-    }
-
-    /// Runs a command and expects this exit code.
-    fn expect(&self, code: i32, arguments: &[&str]) -> String {
-        let said = self.ask(arguments);
-        let all = format!("{}{}", said.out, said.err);
-        assert_eq!(said.code, Some(code), "{arguments:?}: {all}");
-        all
+    fn declare(&self, file: &str, sinks: &str) {
+        self.write(file, &format!("version: 1\nname: shop\nsinks:\n{sinks}"));
     }
 
     /// A PUT below `/connectors`, which has to succeed.
@@ -102,8 +79,8 @@ fn sink(name: &str, more: &str) -> String {
 
 #[tokio::test]
 async fn a_plan_tells_what_apply_then_does_and_twice_is_once() {
-    let mut bench = Bench::start().await;
-    bench.write("shop.yaml", &(sink("a", "") + &sink("b", "")));
+    let mut bench = Bench::start_own().await;
+    bench.declare("shop.yaml", &(sink("a", "") + &sink("b", "")));
     let planned = bench.expect(2, &["plan", "shop.yaml"]);
     assert_eq!(
         planned,
@@ -122,14 +99,14 @@ async fn a_plan_tells_what_apply_then_does_and_twice_is_once() {
 
     // A comment moves every line, and is no reason to disturb anybody.
     let before = bench.starts();
-    bench.write(
+    bench.declare(
         "shop.yaml",
         &("  # moved\n".to_owned() + &sink("a", "") + &sink("b", "")),
     );
     assert_eq!(bench.expect(0, &["apply", "shop.yaml"]), "2 unchanged\n");
     assert_eq!(bench.starts(), before, "{}", bench.worker.log());
 
-    bench.write(
+    bench.declare(
         "shop.yaml",
         &(sink("a", ", errors.retry.delay.max.ms: 2s") + &sink("b", "")),
     );
@@ -146,10 +123,10 @@ async fn a_plan_tells_what_apply_then_does_and_twice_is_once() {
 
 #[tokio::test]
 async fn prune_deletes_what_the_files_own_and_a_renamed_part_is_told() {
-    let bench = Bench::start().await;
-    bench.write("shop.yaml", &(sink("a", "") + &sink("b", "")));
+    let bench = Bench::start_own().await;
+    bench.declare("shop.yaml", &(sink("a", "") + &sink("b", "")));
     bench.expect(0, &["apply", "shop.yaml"]);
-    bench.write("shop.yaml", &(sink("a", "") + &sink("c", "")));
+    bench.declare("shop.yaml", &(sink("a", "") + &sink("c", "")));
     let planned = bench.expect(2, &["plan", "shop.yaml", "--prune"]);
     assert_eq!(
         planned,
@@ -191,13 +168,13 @@ async fn prune_deletes_what_the_files_own_and_a_renamed_part_is_told() {
 
 #[tokio::test]
 async fn secrets_are_compared_and_never_shown() {
-    let bench = Bench::start().await;
+    let bench = Bench::start_own().await;
     let with = |password: &str| sink("a", &format!(", connection.password: \"{password}\""));
-    bench.write("shop.yaml", &with("canary-one"));
+    bench.declare("shop.yaml", &with("canary-one"));
     let mut said = bench.expect(2, &["plan", "shop.yaml"]);
     said += &bench.expect(0, &["apply", "shop.yaml"]);
     assert_eq!(bench.expect(0, &["plan", "shop.yaml"]), "1 unchanged\n");
-    bench.write("shop.yaml", &with("canary-two"));
+    bench.declare("shop.yaml", &with("canary-two"));
     let changed = bench.expect(2, &["plan", "shop.yaml"]);
     assert!(
         changed.contains("    connection.password: another secret\n"),
@@ -207,7 +184,7 @@ async fn secrets_are_compared_and_never_shown() {
     said += &bench.expect(2, &["plan", "shop.yaml", "--output", "json"]);
     said += &bench.expect(0, &["apply", "shop.yaml"]);
     // This process does not know the variable; the worker does, and is the one that needs it.
-    bench.write("shop.yaml", &with("${env:KNOWN_TO_THE_WORKER}"));
+    bench.declare("shop.yaml", &with("${env:KNOWN_TO_THE_WORKER}"));
     let changed = bench.expect(0, &["apply", "shop.yaml"]);
     assert!(
         changed.contains(" → ${env:KNOWN_TO_THE_WORKER}\n"),
@@ -222,12 +199,12 @@ async fn secrets_are_compared_and_never_shown() {
 
 #[tokio::test]
 async fn what_the_worker_refuses_is_told_at_its_line_and_nothing_is_done() {
-    let bench = Bench::start().await;
+    let bench = Bench::start_own().await;
     let bad = sink(
         "b",
         ", connection.password: \"${env:KNOWN_TO_NOBODY_AT_ALL}\"",
     );
-    bench.write("shop.yaml", &(sink("a", "") + &bad));
+    bench.declare("shop.yaml", &(sink("a", "") + &bad));
     for command in ["plan", "apply"] {
         let said = bench.expect(1, &[command, "shop.yaml"]);
         assert!(
@@ -244,13 +221,13 @@ async fn what_the_worker_refuses_is_told_at_its_line_and_nothing_is_done() {
 
 #[tokio::test]
 async fn racing_applies_take_turns_and_end_as_one_of_them() {
-    let bench = Bench::start().await;
+    let bench = Bench::start_own().await;
     let file = |delay: &str| {
         let more = format!(", errors.retry.delay.max.ms: {delay}");
         ["a", "b", "c", "d"].map(|name| sink(name, &more)).concat()
     };
-    bench.write("one.yaml", &file("1s"));
-    bench.write("two.yaml", &file("2s"));
+    bench.declare("one.yaml", &file("1s"));
+    bench.declare("two.yaml", &file("2s"));
     let data = bench.worker.data();
     let racers: Vec<_> = ["one.yaml", "two.yaml", "one.yaml", "two.yaml"]
         .iter()
@@ -276,12 +253,12 @@ async fn racing_applies_take_turns_and_end_as_one_of_them() {
 #[tokio::test]
 async fn a_worker_killed_on_the_way_ends_as_declared_after_the_next_apply() {
     let mut random = fastrand::Rng::with_seed(seed("killed_on_the_way"));
-    let mut bench = Bench::start().await;
+    let mut bench = Bench::start_own().await;
     for round in 0..3 {
         let more = format!(", errors.retry.delay.max.ms: {}s", round + 1);
         let names: Vec<String> = (0..8).map(|part| format!("r{round}p{part}")).collect();
         let sinks: String = names.iter().map(|name| sink(name, &more)).collect();
-        bench.write("shop.yaml", &sinks);
+        bench.declare("shop.yaml", &sinks);
         let mut apply = Command::new(env!("CARGO_BIN_EXE_tapline"));
         apply.args(["apply", "shop.yaml", "--prune", "--data-dir"]);
         apply
@@ -309,7 +286,7 @@ async fn a_worker_killed_on_the_way_ends_as_declared_after_the_next_apply() {
 
 #[tokio::test]
 async fn states_stay_and_what_rest_made_is_taken_over_or_given_up() {
-    let bench = Bench::start().await;
+    let bench = Bench::start_own().await;
     let mut config = serde_json::json!({
         "connector.class": "sql",
         "topics": "t",
@@ -317,7 +294,7 @@ async fn states_stay_and_what_rest_made_is_taken_over_or_given_up() {
     });
     bench.put("shop.a/config", &config).await;
     bench.put("shop.b/config", &config).await;
-    bench.write("shop.yaml", &sink("a", ""));
+    bench.declare("shop.yaml", &sink("a", ""));
     // Nobody's connectors are never deleted, whatever they are called.
     let planned = bench.expect(2, &["plan", "shop.yaml", "--prune"]);
     assert_eq!(
@@ -326,7 +303,7 @@ async fn states_stay_and_what_rest_made_is_taken_over_or_given_up() {
     );
     bench.expect(0, &["apply", "shop.yaml"]);
     bench.put("shop.a/pause", &Value::Null).await;
-    bench.write("shop.yaml", &sink("a", ", errors.retry.delay.max.ms: 2s"));
+    bench.declare("shop.yaml", &sink("a", ", errors.retry.delay.max.ms: 2s"));
     bench.expect(0, &["apply", "shop.yaml"]);
     crate::support::wait::until("the changed connector is still paused", async || {
         let status = bench.worker.get("/connectors/shop.a/status").await?;
@@ -336,7 +313,7 @@ async fn states_stay_and_what_rest_made_is_taken_over_or_given_up() {
     .await;
     config["tasks.max"] = "1".into();
     bench.put("shop.a/config", &config).await;
-    bench.write("shop.yaml", "");
+    bench.declare("shop.yaml", "");
     bench.expect(0, &["apply", "shop.yaml", "--prune"]);
     assert_eq!(bench.names().await, ["own.kept", "shop.a", "shop.b"]);
 }

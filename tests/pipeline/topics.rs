@@ -1,18 +1,12 @@
 //! Topics that files declare, and those that `tapline topics` makes, alters and deletes: through the real binary against
 //! a running worker.
 
-use super::{Said, tapline};
+use super::{Bench, tapline};
 use crate::support::{wait, worker::Worker};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
-use tempfile::TempDir;
 
-/// A worker that runs a file of its own, and a folder for other files.
-struct Bench {
-    folder: TempDir,
-    worker: Worker,
-}
-
+/// A worker that runs a file of its own.
 impl Bench {
     async fn start(pipeline: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -21,26 +15,6 @@ impl Bench {
         worker.start();
         worker.until_healthy().await;
         Self { folder, worker }
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        fs::write(self.folder.path().join(file), text).expect("the file can be written");
-    }
-
-    fn ask(&self, arguments: &[&str]) -> Said {
-        let data = self.worker.data().display().to_string();
-        tapline(
-            self.folder.path(),
-            &[arguments, &["--data-dir", &data]].concat(),
-        )
-    }
-
-    /// Runs a command, expects this exit code, and returns what it said on both outputs.
-    fn expect(&self, code: i32, arguments: &[&str]) -> String {
-        let said = self.ask(arguments);
-        let all = format!("{}{}", said.out, said.err);
-        assert_eq!(said.code, Some(code), "{arguments:?}: {all}");
-        all
     }
 
     /// The topic as `tapline topics --output json` shows it; null if there is none.

@@ -24,7 +24,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tapline::{
-    rest::{App, bind, serve},
+    rest::{App, Door, bind, serve},
     worker::{Settings, Worker},
 };
 use tempfile::TempDir;
@@ -86,6 +86,7 @@ impl Connect {
         drop(tokio::spawn(serve(
             listener,
             app,
+            Door::default(),
             std::future::pending::<()>(),
         )));
         worker.publish(&address.to_string());

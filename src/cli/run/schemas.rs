@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 pub(super) struct SchemaServer {
     pub(super) address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl SchemaServer {
@@ -29,7 +29,7 @@ impl SchemaServer {
             address,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(registry::serve_behind(listener, app, door, async {
+        let task = tokio::spawn(registry::serve(listener, app, door, async {
             // A dropped sender asks for the same.
             let _either = stopped.await;
         }));

@@ -14,7 +14,7 @@ mod schemas;
 mod subjects;
 mod versions;
 
-use super::{Door, failure::cut, guard, listen};
+use super::{Door, failure::cut, guard, listen, slash_or_none};
 use crate::registry::Registry;
 use axum::{
     Json, Router,
@@ -26,7 +26,6 @@ use axum::{
 use failure::Failure;
 use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, sync::Arc};
-use tapline_sdk::Result;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -42,42 +41,21 @@ pub struct App {
     pub address: SocketAddr,
 }
 
-/// Serves until `stop` resolves; requests under way are finished first.
-///
-/// # Errors
-/// The listener failed for good.
+/// Serves until `stop` resolves; requests under way are finished first. The door's bound of bodies is not the
+/// registry's: schemas have their own.
 pub async fn serve(
     listener: TcpListener,
     app: App,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
-    serve_behind(listener, app, Door::default(), stop).await
-}
-
-/// As [`serve`], behind a door. Its bound of bodies is not the registry's: schemas have their own.
-///
-/// # Errors
-/// The listener failed for good.
-pub async fn serve_behind(
-    listener: TcpListener,
-    app: App,
     door: Door,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
+    stop: impl Future<Output = ()> + Send,
+) {
     listen::serve(listener, router(app, &door), door.listening(), stop).await;
-    Ok(())
 }
 
 /// The API's resources with everything that guards them.
 pub(super) fn router(app: App, door: &Door) -> Router {
     let local = app.address.ip().is_loopback();
-    let mut router = Router::new();
-    for (path, methods) in routes() {
-        // Confluent's Java client writes some paths with a slash at the end.
-        router = router.route(&format!("{path}/"), methods.clone());
-        router = router.route(path, methods);
-    }
-    let router = router
+    let router = slash_or_none(routes())
         .route("/", get(async || Json(json!({}))))
         .fallback(async |uri: Uri| {
             let remedy =
