@@ -91,11 +91,7 @@ impl Connector for SqlSink {
                     .remedy(format!("use Postgres {} or newer", VERSION_MIN / 10_000)),
             );
         }
-        if !session.be_replica().await? {
-            tracing::warn!(
-                "role may not set session_replication_role: foreign keys and triggers of the target stay active"
-            );
-        }
+        session.be_replica().await?;
         Ok(Self {
             settings,
             session,

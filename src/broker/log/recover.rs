@@ -102,7 +102,8 @@ pub(super) fn recover(shared: &Shared) -> Result<Recovered, Error> {
         .settle()
         .map_err(|error| error::io("cannot put the segments in order", error))?;
     let untouched = replay.entries == 0 && sequence == position.sequence;
-    if !clean || !untouched {
+    // A log that never had an entry had nothing to recover.
+    if sequence > 0 && (!clean || !untouched) {
         tracing::info!(
             entries = replay.entries,
             sequence,

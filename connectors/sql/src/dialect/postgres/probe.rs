@@ -77,10 +77,6 @@ async fn look(session: &mut Session, settings: &Settings) -> Result<Vec<Issue>, 
             format!("GRANT CREATE ON SCHEMA {schema} TO {role}, or create the table for it"),
         ));
     }
-    if !session.be_replica().await? {
-        tracing::warn!(
-            "role may not set session_replication_role: foreign keys and triggers of the target stay active"
-        );
-    }
+    session.be_replica().await?;
     Ok(issues)
 }

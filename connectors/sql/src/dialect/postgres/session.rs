@@ -65,13 +65,19 @@ impl Session {
         Ok(session)
     }
 
-    /// Switches foreign keys and triggers off where the role may.
-    pub async fn be_replica(&mut self) -> Result<bool, Error> {
+    /// Switches foreign keys and triggers off where the role may, and warns where it may not.
+    pub async fn be_replica(&mut self) -> Result<(), Error> {
         let statement = sqlx::raw_sql("SET session_replication_role = replica");
         match statement.execute(&mut self.connection).await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(()),
             Err(error) => match answer(&error).map(|answer| classify(answer.code())) {
-                Some(Class::Privilege) => Ok(false),
+                Some(Class::Privilege) => {
+                    tracing::warn!(
+                        remedy = "if the target has any: GRANT SET ON PARAMETER session_replication_role TO the role (Postgres 15 or newer), or give it SUPERUSER",
+                        "role may not set session_replication_role: foreign keys and triggers of the target stay active"
+                    );
+                    Ok(())
+                }
                 _ => Err(Doing::new("set up the session of", &self.name).error(error)),
             },
         }
