@@ -3,7 +3,7 @@
 //! Never from an argument, which every user of the machine can see, and never shown.
 
 use super::{Failure, Found};
-use crate::rest::auth;
+use crate::rest::auth::{self, Role};
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use std::io::{self, IsTerminal, Read, Stdin, Write};
 use tapline_sdk::{Error, Result};
@@ -16,6 +16,9 @@ pub(super) struct Arguments {
     /// The user
     #[arg(value_name = "NAME")]
     name: String,
+    /// What the user may do: connect, registry or monitor, several one after another; everything unless given
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
 }
 
 pub(super) fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Found, Failure> {
@@ -31,7 +34,12 @@ pub(super) fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<Foun
     let shown = Hidden::on(&stdin)?;
     let password = password(&stdin)?;
     drop(shown);
-    writeln!(out, "{name}:{}", auth::hash(&password)?)?;
+    write!(out, "{name}:{}", auth::hash(&password)?)?;
+    for (number, role) in arguments.roles.iter().enumerate() {
+        let separator = if number == 0 { ':' } else { ',' };
+        write!(out, "{separator}{}", role.name())?;
+    }
+    writeln!(out)?;
     Ok(Found::Fine)
 }
 

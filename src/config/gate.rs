@@ -37,8 +37,8 @@ const CONNECTOR: Key<Paths> = Key::required(
 const USERS: Key<String> = Key::required(
     "auth.users.file",
     "Access",
-    "a file with a line NAME:HASH for each who may ask, as `tapline passwd NAME` prints it; read again when it changes; \
-     unset: everybody may ask",
+    "a file with a line NAME:HASH or NAME:HASH:ROLES for each who may ask, as `tapline passwd NAME` prints it; read again \
+     when it changes; unset: everybody may ask",
 )
 .optional();
 const CERTIFICATE: Key<String> = Key::required(

@@ -1,14 +1,16 @@
 //! Who may ask: HTTP's basic authentication against a file of hashed passwords, and a token for commands of this machine.
 //!
-//! Owns users and what a wrong password costs. Hashing is slow by purpose, so what was verified is remembered under a
-//! keyed hash, few hashes are computed at the same time, on threads that may block, and few requests wait for one. It
-//! knows no resource and no right: who is let in may do everything. Neither a password nor a header that holds one is
-//! logged or answered (I9).
-//!
-//! Codes: TL0133, the file of users cannot be used.
+//! Owns what a wrong password costs. Hashing is slow by purpose, so what was verified is remembered under a keyed hash,
+//! few hashes are computed at the same time, on threads that may block, and few requests wait for one. It knows no
+//! resource: which [`Role`] one needs, its guard says. Neither a password nor a header that holds one is logged or
+//! answered (I9).
+
+mod users;
+
+pub use users::{ROLES, Role};
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
+    Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -20,17 +22,15 @@ use ring::{
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tapline_sdk::{Error, Result};
 use tokio::sync::Semaphore;
-
-/// A thousand users are a file of 150 KiB; the bound keeps a wrong path harmless.
-const USERS_BYTES_MAX: u64 = 1 << 20;
+use users::{Stamp, User};
 
 /// Hashes at the same time: each takes a core for some 20 ms and 19 MiB.
 const HASHES_MAX: usize = 2;
@@ -43,12 +43,6 @@ const REMEMBERED_MAX: usize = 1024;
 
 /// How often the file is looked at: a user who is removed can ask for so long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The most memory, passes and threads that a hash of the file may ask for: what an operator would choose for a server,
-/// and a slip of the pen would not be.
-const MEMORY_KIB_MAX: u32 = 1 << 20;
-const PASSES_MAX: u32 = 64;
-const LANES_MAX: u32 = 64;
 
 const TOKEN_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
@@ -71,16 +65,16 @@ pub struct Auth {
 struct Users {
     at: Instant,
     stamp: Stamp,
-    hashes: BTreeMap<String, Arc<str>>,
+    known: BTreeMap<String, User>,
 }
-
-type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is let in.
+    /// Somebody we know, who may do this.
     Welcome,
+    /// Somebody we know, who may not do this.
+    Forbidden,
     /// Nobody we know.
     Stranger,
     /// Too many are being verified.
@@ -96,8 +90,8 @@ impl Auth {
         let random = SystemRandom::new();
         let failed = |_| Error::fatal("the system gives no random bytes");
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &random).map_err(failed)?;
-        let stamp = stamp(file);
-        let hashes = read_users(file)?;
+        let stamp = users::stamp(file);
+        let known = users::read(file)?;
         Ok(Self {
             file: file.to_owned(),
             key,
@@ -105,7 +99,7 @@ impl Auth {
             users: Mutex::new(Users {
                 at: Instant::now(),
                 stamp,
-                hashes,
+                known,
             }),
             verified: Mutex::default(),
             hashing: Semaphore::new(HASHES_MAX),
@@ -133,8 +127,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Judges what a request's `Authorization` says.
-    pub(super) async fn judge(self: &Arc<Self>, header: Option<&str>) -> Verdict {
+    /// Judges what the `Authorization` of a request says, which any of these roles may make.
+    pub(super) async fn judge(self: &Arc<Self>, header: Option<&str>, needs: &[Role]) -> Verdict {
         let Some((scheme, said)) = header.and_then(|header| header.split_once(' ')) else {
             return Verdict::Stranger;
         };
@@ -145,7 +139,7 @@ impl Auth {
         let said = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         match said.as_deref().and_then(|said| said.split_once(':')) {
             Some((user, password)) if scheme.eq_ignore_ascii_case("basic") => {
-                self.judge_password(user, password).await
+                self.judge_password(user, password, needs).await
             }
             _ => Verdict::Stranger,
         }
@@ -163,14 +157,25 @@ impl Auth {
         }
     }
 
-    async fn judge_password(self: &Arc<Self>, user: &str, password: &str) -> Verdict {
-        let hash = self.hash_of(user);
+    async fn judge_password(
+        self: &Arc<Self>,
+        user: &str,
+        password: &str,
+        needs: &[Role],
+    ) -> Verdict {
+        let known = self.user(user);
+        let hash = known.as_ref().map(|user| Arc::clone(&user.hash));
+        // Asked for only once the password is known to be right: others learn nothing of a user's roles.
+        let verdict = match known.is_some_and(|user| user.may(needs)) {
+            true => Verdict::Welcome,
+            false => Verdict::Forbidden,
+        };
         // The hash is part of it: another password of the same user is another entry.
         let known = hash.as_deref().unwrap_or_default();
         let entry = [user, password, known].map(|part| format!("{}:{part}", part.len()));
         let entry = hmac::sign(&self.key, entry.concat().as_bytes());
         if hash.is_some() && self.verified.lock().contains(entry.as_ref()) {
-            return Verdict::Welcome;
+            return verdict;
         }
         let Ok(_waiting) = self.waiting.try_acquire() else {
             return Verdict::Later;
@@ -191,22 +196,22 @@ impl Auth {
             verified.clear();
         }
         verified.insert(entry.as_ref().to_vec());
-        Verdict::Welcome
+        verdict
     }
 
-    /// The hash of a user's password, as the file has it now.
-    fn hash_of(&self, user: &str) -> Option<Arc<str>> {
+    /// A user, as the file has it now.
+    fn user(&self, name: &str) -> Option<User> {
         let mut users = self.users.lock();
         if users.at.elapsed() >= LOOK_EVERY {
             users.at = Instant::now();
-            let now = stamp(&self.file);
+            let now = users::stamp(&self.file);
             if now != users.stamp {
                 users.stamp = now;
-                match read_users(&self.file) {
-                    Ok(hashes) => users.hashes = hashes,
+                match users::read(&self.file) {
+                    Ok(known) => users.known = known,
                     // Letting in who may have been removed would be worse than letting in nobody.
                     Err(error) => {
-                        users.hashes.clear();
+                        users.known.clear();
                         tracing::error!(
                             error = %error.chain(),
                             remedy = error.remedy,
@@ -216,7 +221,7 @@ impl Auth {
                 }
             }
         }
-        users.hashes.get(user).cloned()
+        users.known.get(name).cloned()
     }
 }
 
@@ -238,62 +243,4 @@ fn is_password(password: &str, hash: &str) -> bool {
     Argon2::default()
         .verify_password(password.as_bytes(), hash)
         .is_ok()
-}
-
-fn read_users(file: &Path) -> Result<BTreeMap<String, Arc<str>>> {
-    let unusable = |why: String| {
-        Error::config(format!(
-            "cannot use the file of users `{}`: {why}",
-            file.display()
-        ))
-        .code("TL0133")
-        .remedy("write a line NAME:HASH for each user, as `tapline passwd NAME` prints it")
-    };
-    let mut text = String::new();
-    let opened = fs::File::open(file)
-        .and_then(|file| file.take(USERS_BYTES_MAX + 1).read_to_string(&mut text));
-    opened.map_err(|error| unusable(error.to_string()))?;
-    if u64::try_from(text.len()).is_ok_and(|len| len > USERS_BYTES_MAX) {
-        return Err(unusable("it is larger than 1 MiB".to_owned()));
-    }
-    let mut users = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let user = line.split_once(':').filter(|(user, _)| !user.is_empty());
-        // The line itself is not told: it may hold a password in clear.
-        let Some((user, hash)) = user.filter(|(_, hash)| is_hash(hash)) else {
-            return Err(unusable(format!("line {number} is no NAME:HASH of argon2")));
-        };
-        if users.insert(user.to_owned(), hash.into()).is_some() {
-            return Err(unusable(format!(
-                "line {number} names a user for the second time"
-            )));
-        }
-    }
-    Ok(users)
-}
-
-/// Whether a text is a hash that can be verified with bounded means.
-fn is_hash(text: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(text) else {
-        return false;
-    };
-    let known = Algorithm::try_from(hash.algorithm.as_str()).is_ok();
-    let version = hash
-        .version
-        .is_none_or(|version| Version::try_from(version).is_ok());
-    let bounded = Params::try_from(&hash).is_ok_and(|params| {
-        params.m_cost() <= MEMORY_KIB_MAX
-            && params.t_cost() <= PASSES_MAX
-            && params.p_cost() <= LANES_MAX
-    });
-    known && version && bounded && hash.hash.is_some()
-}
-
-fn stamp(file: &Path) -> Stamp {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }

@@ -3,7 +3,7 @@
 //! be held for ever.
 
 use super::{
-    auth::{Auth, Verdict},
+    auth::{Auth, Role, Verdict},
     failure::{Failure, cut},
 };
 use crate::herder::watched;
@@ -43,8 +43,17 @@ pub(super) async fn users_only(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match shown(&auth, &mut request).await {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let path = request.uri().path().trim_end_matches('/');
+    let needs: &[Role] = match path {
+        "/health" | "/metrics" if reads => &[Role::Connect, Role::Monitor],
+        _ => &[Role::Connect],
+    };
+    match shown(&auth, &mut request, needs).await {
         Verdict::Welcome => next.run(request).await,
+        Verdict::Forbidden => Failure::new(StatusCode::FORBIDDEN, FORBIDDEN)
+            .remedy(format!("{NEEDS} {}", Role::Connect.name()))
+            .into_response(),
         Verdict::Stranger => {
             let challenge = [(header::WWW_AUTHENTICATE, CHALLENGE)];
             let text = "User cannot access the resource.";
@@ -57,14 +66,18 @@ pub(super) async fn users_only(
 }
 
 /// What a request shows of who asks, judged and removed.
-pub(super) async fn shown(auth: &Arc<Auth>, request: &mut Request) -> Verdict {
+pub(super) async fn shown(auth: &Arc<Auth>, request: &mut Request, needs: &[Role]) -> Verdict {
     let shown = request.headers_mut().remove(header::AUTHORIZATION);
     let shown = shown.as_ref().and_then(|value| value.to_str().ok());
-    auth.judge(shown).await
+    auth.judge(shown, needs).await
 }
 
 /// Asks for a user and a password.
 pub(super) const CHALLENGE: &str = "Basic realm=\"tapline\", charset=\"UTF-8\"";
+
+/// To whom we know, for what is not theirs to do, and what helps.
+pub(super) const FORBIDDEN: &str = "the user may not do this";
+pub(super) const NEEDS: &str = "the line of auth.users.file needs the role";
 
 /// To who comes while too many passwords are being verified.
 pub(super) const LATER: &str = "too many logins at the same time";

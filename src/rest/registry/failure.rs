@@ -17,15 +17,15 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// An error of HTTP itself.
-    pub(super) fn plain(status: u16, message: impl Into<String>) -> Self {
+    /// An error that is none of the registry's store: an HTTP status, or one of Confluent's codes.
+    pub(super) fn plain(code: u16, message: impl Into<String>) -> Self {
         Self {
-            code: status,
+            code,
             message: message.into(),
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         let status = match self.code {
             code @ ..1_000 => code,
             code => code / 100,

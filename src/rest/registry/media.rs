@@ -2,17 +2,20 @@
 
 use super::failure::Failure;
 use crate::rest::{
-    auth::{Auth, Verdict},
+    auth::{Auth, Role, Verdict},
     failure::cut,
     guard,
 };
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
+
+/// What Confluent's registry answers to whom it knows, for what is not theirs to do.
+const FORBIDDEN: u16 = 40_301;
 
 /// What the framework says of a request it refuses is a sentence.
 const FRAMEWORK_TEXT_BYTES_MAX: usize = 4_096;
@@ -51,13 +54,18 @@ pub(super) async fn users_only(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (status, message) = match guard::shown(&auth, &mut request).await {
+    let refusal = match guard::shown(&auth, &mut request, &[Role::Registry]).await {
         Verdict::Welcome => return next.run(request).await,
-        Verdict::Stranger => (401, "Unauthorized"),
-        Verdict::Later => (503, guard::LATER),
+        Verdict::Stranger => Failure::plain(401, "Unauthorized"),
+        Verdict::Forbidden => {
+            let (role, needs) = (Role::Registry.name(), guard::NEEDS);
+            Failure::plain(FORBIDDEN, format!("{} ({needs} {role})", guard::FORBIDDEN))
+        }
+        Verdict::Later => Failure::plain(503, guard::LATER),
     };
-    let mut refusal = in_form(Failure::plain(status, message).into_response(), JSON);
-    if status == 401 {
+    let status = refusal.status();
+    let mut refusal = in_form(refusal.into_response(), JSON);
+    if status == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static(guard::CHALLENGE);
         refusal
             .headers_mut()

@@ -2,12 +2,18 @@
 
 use crate::rest::daemon::{Daemon, client, said, written};
 use crate::support::{process::free_port, wait::until};
-use reqwest::header;
+use reqwest::{Method, header};
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Stdio, time::Instant};
 
 /// A line of the file of users, made by the command for it.
 pub fn user(daemon: &Daemon, name: &str, password: &str) -> String {
-    let mut command = daemon.command(&["passwd", name]);
+    user_who_may(daemon, name, password, &[])
+}
+
+fn user_who_may(daemon: &Daemon, name: &str, password: &str, roles: &[&str]) -> String {
+    let roles = roles.iter().flat_map(|role| ["--role", role]);
+    let arguments: Vec<&str> = ["passwd", name].into_iter().chain(roles).collect();
+    let mut command = daemon.command(&arguments);
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("it has an input");
@@ -114,6 +120,62 @@ async fn nobody_asks_anything_on_any_listener_without_a_password() {
     daemon.stop();
     assert!(!daemon.path("data/rest.token").exists());
     assert!(!daemon.log().contains("s3:cret"), "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_may_do_what_the_roles_of_the_line_say() {
+    let mut daemon = Daemon::new(SETTINGS);
+    let of = |name, roles: &[&str]| user_who_may(&daemon, name, "s3cret", roles);
+    let users = of("connectors", &["connect"])
+        + &of("schemas", &["registry"])
+        + &of("prometheus", &["monitor"])
+        + &of("two", &["registry", "monitor"])
+        + &of("all", &[]);
+    assert!(users.contains(":registry,monitor\n"), "{users}");
+    written(&daemon.path("users"), &users);
+    daemon.start(&["worker"]).await;
+    let (rest, registry) = (daemon.url(), daemon.registry_url());
+    let asked = async |name, url: &str| status(url, Some((name, "s3cret"))).await;
+    for (name, connectors, health, metrics, subjects) in [
+        ("connectors", 200, 200, 200, 403),
+        ("schemas", 403, 403, 403, 200),
+        ("prometheus", 403, 200, 200, 403),
+        ("two", 403, 200, 200, 200),
+        ("all", 200, 200, 200, 200),
+    ] {
+        let url = |path| format!("{rest}{path}");
+        assert_eq!(asked(name, &url("/connectors")).await, connectors, "{name}");
+        assert_eq!(asked(name, &url("/health")).await, health, "{name}");
+        assert_eq!(asked(name, &url("/metrics/")).await, metrics, "{name}");
+        let url = format!("{registry}/subjects");
+        assert_eq!(asked(name, &url).await, subjects, "{name}");
+    }
+    let told = async |method, url: String| {
+        let asked = client().request(method, url);
+        let asked = asked.basic_auth("prometheus", Some("s3cret"));
+        let answer = asked.send().await.expect("it answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        (status.as_u16(), text)
+    };
+    let needs = "the user may not do this (the line of auth.users.file needs the role";
+    let (code, text) = told(Method::POST, format!("{rest}/health")).await;
+    let message = format!(r#"{{"error_code":403,"message":"{needs} connect)"}}"#);
+    assert_eq!((code, text), (403, message));
+    let (code, text) = told(Method::GET, format!("{registry}/config")).await;
+    let message = format!(r#"{{"error_code":40301,"message":"{needs} registry)"}}"#);
+    assert_eq!((code, text), (403, message));
+    // Who does not know the password learns nothing of the roles.
+    let stranger = Some(("prometheus", "wrong"));
+    assert_eq!(status(&format!("{rest}/connectors"), stranger).await, 401);
+    let mut command = daemon.command(&["connectors", "--url", &rest]);
+    command.env("TAPLINE_USER", "schemas");
+    command.env("TAPLINE_PASSWORD", "s3cret");
+    let (code, text) = said(&command.output().expect("the binary starts"));
+    assert!(
+        code == Some(1) && text.contains("the role connect"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +305,10 @@ fn beyond_this_machine_users_and_tls_are_needed_or_the_risk_is_taken_by_name() {
     for (users, why) in [
         ("alice:plain-canary\n", "line 1"),
         (&format!("{line}{line}"), "second time"),
+        (
+            &line.replace('\n', ":connect,root-canary\n"),
+            "line 1 has a role that is none of connect, registry, monitor",
+        ),
         (
             "alice:$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA\n",
             "line 1",
