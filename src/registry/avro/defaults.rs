@@ -1,11 +1,7 @@
 //! Whether a default is a value of its field's type: a reader finds out otherwise, long after.
 
-use super::{
-    AvroSchema,
-    budget::Budget,
-    model::{Kind, Node, Shape},
-};
-use crate::registry::tree::Tree;
+use super::budget::Budget;
+use crate::avro::{AvroSchema, Kind, Node, Shape, Tree};
 
 /// # Errors
 /// Names the field whose default is none of its type.
