@@ -175,7 +175,7 @@ fn parsed_at(
         ));
     }
     let others = resolve(catalogue, &document.references, depth, budget)?;
-    avro::parse_new(&document.text, &others, budget)
+    avro::parse_stored(&document.text, &others, budget)
 }
 
 /// The first earlier schema that the new one does not get along with; `earlier` is oldest first.

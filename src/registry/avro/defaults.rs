@@ -6,7 +6,9 @@ use crate::avro::{AvroSchema, Kind, Node, Shape, Tree};
 /// # Errors
 /// Names the field whose default is none of its type.
 pub(super) fn validate(schema: &AvroSchema, budget: &mut Budget) -> Result<(), String> {
-    for (name, definition) in &schema.types {
+    // What references define is stored already: whoever refers to it cannot mend it.
+    let own = schema.types.iter();
+    for (name, definition) in own.filter(|(name, _)| !schema.foreign.contains(name)) {
         let Shape::Record { fields, .. } = &definition.shape else {
             continue;
         };

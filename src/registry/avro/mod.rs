@@ -23,8 +23,30 @@ pub(super) fn parse_new(
     references: &[AvroSchema],
     budget: &mut Budget,
 ) -> Result<AvroSchema, String> {
-    budget.spend(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
-    let schema = AvroSchema::parse(text, references, Rules::New)?;
+    let schema = parse(text, references, Rules::New, budget)?;
     defaults::validate(&schema, budget)?;
     Ok(schema)
+}
+
+/// Parses a schema that was registered, here or by the registry that the topic was taken over from, which may have
+/// let more through.
+///
+/// # Errors
+/// It has no meaning, or needs more work than a request may cause.
+pub(super) fn parse_stored(
+    text: &str,
+    references: &[AvroSchema],
+    budget: &mut Budget,
+) -> Result<AvroSchema, String> {
+    parse(text, references, Rules::Stored, budget)
+}
+
+fn parse(
+    text: &str,
+    references: &[AvroSchema],
+    rules: Rules,
+    budget: &mut Budget,
+) -> Result<AvroSchema, String> {
+    budget.spend(u64::try_from(text.len()).unwrap_or(u64::MAX))?;
+    AvroSchema::parse(text, references, rules)
 }

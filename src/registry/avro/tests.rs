@@ -2,7 +2,7 @@
 
 #![expect(clippy::too_many_lines, reason = "a table has a row for every rule")]
 
-use super::{Budget, differences, parse_new};
+use super::{Budget, differences, parse_new, parse_stored};
 use crate::avro::AvroSchema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use fastrand::Rng;
@@ -346,11 +346,14 @@ fn a_default_of_another_type_is_refused_where_it_is_new() {
     };
     let mut budget = Budget::default();
     for default in [json!("x"), json!(3_000_000_000_i64), Value::Null] {
-        let error = parse_new(&r(default), &[], &mut budget).unwrap_err();
+        let error = parse_new(&r(default.clone()), &[], &mut budget).unwrap_err();
         assert!(
             error.contains("field \"a\": the default is no value of its type"),
             "{error}"
         );
+        // Whoever refers to what another registry took cannot mend it.
+        let stored = parse_stored(&r(default), &[], &mut budget).unwrap();
+        parse_new("\"R\"", &[stored], &mut budget).unwrap();
     }
 }
 
