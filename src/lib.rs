@@ -2,6 +2,7 @@
 //!
 //! Modules stand in the order in which a record meets them; `ARCHITECTURE.md` draws the path.
 
+mod avro;
 pub mod broker;
 pub mod cli;
 pub mod config;

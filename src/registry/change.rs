@@ -2,7 +2,7 @@
 //! one commit.
 
 use super::{
-    avro::{AvroSchema, Budget},
+    avro::Budget,
     catalogue::{Catalogue, Which},
     draft::Draft,
     judge::{self, Candidate, Judged},
@@ -10,6 +10,7 @@ use super::{
     record::ConfigValue,
     refusal::Refusal,
 };
+use crate::avro::AvroSchema;
 use std::sync::Arc;
 
 /// The longest subject: a topic's name with a suffix, or a record's full name.

@@ -1,12 +1,13 @@
 //! What a schema is worth: whether it is one, what it refers to, and whether it gets along with a subject's earlier ones.
 
 use super::{
-    avro::{AvroSchema, Budget, Incompatibility, differences},
+    avro::{self, Budget, Incompatibility, differences},
     catalogue::{Catalogue, Document, Version, Which},
     level::Compatibility,
     record::{AVRO, Reference},
     refusal::Refusal,
 };
+use crate::avro::AvroSchema;
 use std::sync::Arc;
 
 /// The largest schema: what Confluent's registry takes by default, and hundreds of times that of a wide table.
@@ -71,7 +72,7 @@ pub(super) fn judge(
     }
     let references = found(catalogue, &candidate.references).map_err(Refusal::InvalidSchema)?;
     let others = resolve(catalogue, &references, 0, budget).map_err(Refusal::InvalidSchema)?;
-    let schema = AvroSchema::parse(&candidate.schema, &others, budget);
+    let schema = avro::parse_new(&candidate.schema, &others, budget);
     let schema = schema.map_err(Refusal::InvalidSchema)?;
     if !references.is_empty() {
         // A sink reads it with its references written out.
@@ -174,7 +175,7 @@ fn parsed_at(
         ));
     }
     let others = resolve(catalogue, &document.references, depth, budget)?;
-    AvroSchema::parse(&document.text, &others, budget)
+    avro::parse_stored(&document.text, &others, budget)
 }
 
 /// The first earlier schema that the new one does not get along with; `earlier` is oldest first.

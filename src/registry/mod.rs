@@ -11,7 +11,7 @@
 //! | TL0611 | a source's new schema breaks the compatibility that somebody set for its subject |
 //! | TL0612 | a source's new schema meets a subject that takes none, by its mode |
 
-pub(crate) mod avro;
+mod avro;
 mod catalogue;
 mod change;
 mod draft;
@@ -23,7 +23,6 @@ mod record;
 mod refusal;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tree;
 
 pub use catalogue::{Document, Which};
 pub use change::ConfigChange;

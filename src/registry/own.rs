@@ -5,7 +5,7 @@
 //! new schema breaks the promise fails.
 
 use super::{
-    avro::{AvroSchema, Budget},
+    avro::{self, Budget},
     catalogue::{Catalogue, Document, Which},
     draft::Draft,
     judge::{self, Clash},
@@ -70,7 +70,7 @@ fn check(
         return Ok(());
     }
     let mut budget = Budget::default();
-    let schema = AvroSchema::parse(text, &[], &mut budget).map_err(Refusal::InvalidSchema)?;
+    let schema = avro::parse_new(text, &[], &mut budget).map_err(Refusal::InvalidSchema)?;
     let earlier: Vec<_> = catalogue.versions(subject, Which::Live).collect();
     match judge::clash(catalogue, level, &schema, &earlier, &mut budget)? {
         Some(Clash {

@@ -1,10 +1,11 @@
 //! The registry on a log in memory.
 
-use super::{Registry, TOPIC};
+use super::{Against, Candidate, Reference, Registry, TOPIC};
 use crate::state::{
     StateMap,
     tests::{Fault, Memory},
 };
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn one_text_has_one_id_under_every_subject_and_after_a_restart() {
@@ -103,6 +104,61 @@ async fn a_topic_of_confluents_registry_is_taken_over() {
         "the text keeps its id"
     );
     assert_eq!(registry.register("s", "\"double\"").await.unwrap(), 42);
+}
+
+/// Confluent's registry took defaults of any type for years, and others take more.
+#[tokio::test]
+async fn a_schema_that_another_registry_took_is_written_out_compared_and_referred_to() {
+    let address = r#"{"type":"record","name":"x.Address","fields":[{"name":"zip","type":"int","default":"none"}]}"#;
+    let person =
+        r#"{"type":"record","name":"y.Person","fields":[{"name":"home-1","type":"x.Address"}]}"#;
+    let reference = Reference {
+        name: "x.Address".to_owned(),
+        subject: "address".to_owned(),
+        version: 1,
+    };
+    let log = Memory::default();
+    let map = StateMap::open(log.broker(), TOPIC).await.unwrap();
+    for (id, subject, schema, references) in [
+        (1, "address", address, vec![]),
+        (2, "person", person, vec![&reference]),
+    ] {
+        let key = json!({"keytype": "SCHEMA", "subject": subject, "version": 1, "magic": 1});
+        let value = json!({"subject": subject, "version": 1, "id": id, "references": references,
+            "schema": schema, "deleted": false});
+        let blob = |value: Value| value.to_string().into_bytes().into();
+        map.put(blob(key), blob(value)).await.unwrap();
+    }
+    let registry = Registry::open(log.broker()).await.unwrap();
+    assert_eq!(
+        registry.schema(2).as_deref(),
+        Some(
+            r#"{"type":"record","name":"Person","namespace":"y","fields":[{"name":"home-1","type":{"type":"record","name":"Address","namespace":"x","fields":[{"name":"zip","type":"int","default":"none"}]}}]}"#
+        )
+    );
+    let candidate = |ty: &str| {
+        Candidate {
+        schema: r#"{"type":"record","name":"y.Person","fields":[{"name":"home","type":"TYPE","aliases":["home_1"]}]}"#
+            .replace("TYPE", ty),
+        references: vec![reference.clone()],
+        ..Candidate::default()
+    }
+    };
+    let check =
+        |candidate: Candidate| registry.check("person", &candidate, false, Against::Subject);
+    let clash = check(candidate("x.Address")).unwrap();
+    assert!(
+        clash[0].contains("READER_FIELD_MISSING_DEFAULT_VALUE"),
+        "it is compared: {clash:?}"
+    );
+    let error = check(Candidate {
+        schema: person.to_owned(),
+        ..candidate("x.Address")
+    });
+    assert!(
+        error.unwrap_err().to_string().contains("no legal name"),
+        "what is new keeps the rules"
+    );
 }
 
 #[tokio::test]

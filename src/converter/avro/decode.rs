@@ -3,7 +3,8 @@
 
 mod compile;
 
-use super::{encode::EMPTY_ITEMS_MAX, node::Node, varint::take_long};
+use super::{encode::EMPTY_ITEMS_MAX, varint::take_long};
+use crate::avro::AvroSchema;
 use std::sync::Arc;
 use tapline_sdk::{Arena, Cell, RecordError};
 
@@ -96,8 +97,8 @@ impl DecodePlan {
     ///
     /// # Errors
     /// It is too large.
-    pub(super) fn compile(node: &Node) -> Result<Self, String> {
-        compile::compile(node)
+    pub(super) fn compile(avro: &AvroSchema) -> Result<Self, String> {
+        compile::compile(avro)
     }
 
     /// Decodes one value, which must take the whole input.

@@ -1,6 +1,7 @@
 //! Defaults of schemas as JSON: bytes as text of Latin-1, numbers that JSON lacks as text.
 
-use super::{node::is_text_key, tree::Tree};
+use super::from_connect::is_text_key;
+use crate::avro::Tree;
 use std::sync::Arc;
 use tapline_sdk::{Arena, Cell, Datum, Schema, Type, Value};
 

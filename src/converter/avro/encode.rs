@@ -5,8 +5,7 @@
 //! through Apache's own decoder.
 
 use super::{
-    from_connect::default_of,
-    node::is_text_key,
+    from_connect::{default_of, is_text_key},
     placeholder::Placeholder,
     varint::{put_len, put_long},
 };

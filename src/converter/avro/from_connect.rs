@@ -5,12 +5,15 @@
 
 use super::{
     default,
-    names::{self, DEFAULT_NAME, ENTRY_NAME, FullName, NAMESPACE, scrubbed},
-    node::{Avro, AvroField, Node, Record, is_text_key},
-    parse::DEPTH_MAX,
-    tree::Tree,
+    names::{self, DEFAULT_NAME, ENTRY_NAME, NAMESPACE, scrubbed},
 };
-use std::collections::HashMap;
+use crate::avro::{
+    AvroSchema, DEPTH_MAX, Definition, Field as AvroField, FullName, Kind, Node, Props, Shape, Tree,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use tapline_sdk::{Field, Schema, Type};
 
 /// What Connect's schema is called, because only records have names in Avro.
@@ -44,8 +47,19 @@ pub(super) const PRECISION_DEFAULT: i64 = 64;
 ///
 /// # Errors
 /// It is nested too deeply.
-pub(super) fn from_connect(schema: &Schema) -> Result<Node, String> {
-    Builder::default().node(schema, 0)
+pub(super) fn from_connect(schema: &Schema) -> Result<AvroSchema, String> {
+    let mut builder = Builder::default();
+    let root = builder.node(schema, 0)?;
+    Ok(AvroSchema {
+        root,
+        types: builder.types,
+        foreign: HashSet::new(),
+    })
+}
+
+/// Whether a map with such keys is a map in Avro: there keys are strings.
+pub(super) fn is_text_key(key: &Schema) -> bool {
+    key.ty == Type::Text && !key.optional
 }
 
 /// What stands behind a name that was given.
@@ -58,6 +72,7 @@ enum Defined<'a> {
 #[derive(Default)]
 struct Builder<'a> {
     defined: HashMap<FullName, Defined<'a>>,
+    types: HashMap<FullName, Arc<Definition>>,
 }
 
 impl<'a> Builder<'a> {
@@ -67,47 +82,55 @@ impl<'a> Builder<'a> {
         if !schema.optional {
             return Ok(node);
         }
-        let null = Node::plain(Avro::Null);
+        let null = Node::plain(Kind::Null);
         let branches = match default_of(schema) {
             Some(_) => vec![node, null],
             None => vec![null, node],
         };
-        Ok(Node::plain(Avro::Union(branches)))
+        Ok(Node::plain(Kind::Union(branches)))
     }
 
     fn required(&mut self, schema: &'a Schema, depth: usize) -> Result<Node, String> {
         if depth > DEPTH_MAX {
             return Err(format!("nested deeper than {DEPTH_MAX}"));
         }
-        let ty = match &schema.ty {
-            Type::Bool => Avro::Boolean,
-            Type::Int8 | Type::Int16 | Type::Int32 => Avro::Int,
-            Type::Int64 => Avro::Long,
-            Type::Float32 => Avro::Float,
-            Type::Float64 => Avro::Double,
-            Type::Text => Avro::String,
-            Type::Bytes => Avro::Bytes,
-            Type::Array(item) => Avro::Array(Box::new(self.node(item, depth + 1)?)),
+        let kind = match &schema.ty {
+            Type::Bool => Kind::Boolean,
+            Type::Int8 | Type::Int16 | Type::Int32 => Kind::Int,
+            Type::Int64 => Kind::Long,
+            Type::Float32 => Kind::Float,
+            Type::Float64 => Kind::Double,
+            Type::Text => Kind::String,
+            Type::Bytes => Kind::Bytes,
+            Type::Array(item) => Kind::Array(Box::new(self.node(item, depth + 1)?)),
             Type::Map(key, value) if is_text_key(key) => {
-                Avro::Map(Box::new(self.node(value, depth + 1)?))
+                Kind::Map(Box::new(self.node(value, depth + 1)?))
             }
-            Type::Map(key, value) => Avro::Array(Box::new(self.entry(schema, key, value, depth)?)),
-            Type::Struct(fields) => match self.define(schema) {
-                Given::Known(name) => return Ok(Node::plain(Avro::Named(name))),
-                Given::New(name) => self.record(name, fields, depth)?,
-            },
+            Type::Map(key, value) => Kind::Array(Box::new(self.entry(schema, key, value, depth)?)),
+            Type::Struct(fields) => return self.structure(schema, fields, depth).map(Node::plain),
         };
-        let mut node = Node::plain(ty);
-        annotate(&mut node, schema);
-        Ok(node)
+        Ok(Node {
+            kind,
+            props: props(schema),
+        })
     }
 
-    fn record(
+    fn structure(
         &mut self,
-        name: FullName,
+        schema: &'a Schema,
         fields: &'a [Field],
         depth: usize,
-    ) -> Result<Avro, String> {
+    ) -> Result<Kind, String> {
+        let base = scrubbed(schema.name.as_deref(), DEFAULT_NAME);
+        let name = match self.give(base, Defined::Struct(schema)) {
+            Given::Known(name) => return Ok(Kind::Named(name)),
+            Given::New(name) => name,
+        };
+        let fields = self.fields(fields, depth)?;
+        Ok(self.record(name, fields, props(schema)))
+    }
+
+    fn fields(&mut self, fields: &'a [Field], depth: usize) -> Result<Vec<AvroField>, String> {
         let mut done: Vec<AvroField> = Vec::with_capacity(fields.len());
         for field in fields {
             // A legal name is never taken from the field that has it by one that was scrubbed to it.
@@ -119,7 +142,23 @@ impl<'a> Builder<'a> {
             let node = self.node(&field.schema, depth + 1)?;
             done.push(avro_field(scrubbed, &field.name, node, &field.schema));
         }
-        Ok(Avro::Record(Box::new(Record { name, fields: done })))
+        Ok(done)
+    }
+
+    /// Enters a record into the table.
+    fn record(&mut self, name: FullName, fields: Vec<AvroField>, props: Props) -> Kind {
+        let definition = Definition {
+            name: name.clone(),
+            doc: None,
+            aliases: Vec::new(),
+            shape: Shape::Record {
+                error: false,
+                fields,
+            },
+            props,
+        };
+        self.types.insert(name.clone(), Arc::new(definition));
+        Kind::Named(name)
     }
 
     /// The entry of a map whose keys are no strings: a record of key and value.
@@ -132,7 +171,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Node, String> {
         let base = scrubbed(map.name.as_deref(), ENTRY_NAME);
         let name = match self.give(base, Defined::Entry(key, value)) {
-            Given::Known(name) => return Ok(Node::plain(Avro::Named(name))),
+            Given::Known(name) => return Ok(Node::plain(Kind::Named(name))),
             Given::New(name) => name,
         };
         let plain = map.name.is_none() && name.name == ENTRY_NAME;
@@ -141,17 +180,11 @@ impl<'a> Builder<'a> {
             let node = self.node(schema, depth + 1)?;
             fields.push(avro_field(label.to_owned(), label, node, schema));
         }
-        let mut node = Node::plain(Avro::Record(Box::new(Record { name, fields })));
+        let mut props = Props::default();
         if !plain {
-            node.props
-                .push((INTERNAL_TYPE.to_owned(), Tree::text(ENTRY_NAME)));
+            props.put(INTERNAL_TYPE, Tree::text(ENTRY_NAME));
         }
-        Ok(node)
-    }
-
-    fn define(&mut self, schema: &'a Schema) -> Given {
-        let base = scrubbed(schema.name.as_deref(), DEFAULT_NAME);
-        self.give(base, Defined::Struct(schema))
+        Ok(Node::plain(self.record(name, fields, props)))
     }
 
     /// The name under which this very thing is known, or a free one.
@@ -214,8 +247,9 @@ pub(super) fn default_of(schema: &Schema) -> Option<&tapline_sdk::Datum> {
 }
 
 /// What Avro's own types cannot say, as properties, in the converter's order.
-fn annotate(node: &mut Node, schema: &Schema) {
-    let mut put = |key: &str, value: Tree| node.props.push((key.to_owned(), value));
+fn props(schema: &Schema) -> Props {
+    let mut props = Props::default();
+    let mut put = |key: &str, value: Tree| props.put(key, value);
     let decimal = schema.is_named(DECIMAL) && schema.ty == Type::Bytes;
     if decimal {
         let number = |name: &str| schema.parameter(name).and_then(|text| text.parse().ok());
@@ -263,6 +297,7 @@ fn annotate(node: &mut Node, schema: &Schema) {
     for (key, value) in own {
         put(key, Tree::text(value));
     }
+    props
 }
 
 fn avro_field(name: String, original: &str, node: Node, schema: &Schema) -> AvroField {
@@ -270,15 +305,17 @@ fn avro_field(name: String, original: &str, node: Node, schema: &Schema) -> Avro
         Some(default) => default::for_avro(schema, default.value()),
         None => schema.optional.then_some(Tree::Null),
     };
-    let props = if name == original {
-        Vec::new()
-    } else {
-        vec![(FIELD_NAME.to_owned(), Tree::text(original))]
-    };
+    let mut props = Props::default();
+    if name != original {
+        props.put(FIELD_NAME, Tree::text(original));
+    }
     AvroField {
         name,
         node,
+        doc: None,
         default,
+        order: None,
+        aliases: Vec::new(),
         props,
     }
 }

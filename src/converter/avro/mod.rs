@@ -7,8 +7,6 @@ mod default;
 mod encode;
 mod from_connect;
 mod names;
-mod node;
-mod parse;
 mod placeholder;
 #[cfg(test)]
 pub(super) mod tests;
@@ -19,7 +17,7 @@ pub use decode::{DecodePlan, Scratch};
 pub use encode::{EncodePlan, Output};
 pub use placeholder::{Placeholder, TEXT as PLACEHOLDER};
 
-use crate::registry::tree;
+use crate::avro::{AvroSchema, Kind, Rules};
 use std::sync::Arc;
 use tapline_sdk::{Arena, Cell, RecordError, Schema, Type};
 
@@ -28,7 +26,7 @@ use tapline_sdk::{Arena, Cell, RecordError, Schema, Type};
 /// # Errors
 /// Says what Avro cannot express.
 pub fn schema_text(schema: &Schema) -> Result<String, String> {
-    from_connect::from_connect(schema).map(|node| node.to_text())
+    from_connect::from_connect(schema).map(|avro| avro.to_text())
 }
 
 /// An Avro schema, ready to decode.
@@ -55,11 +53,11 @@ impl Reader {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let node = parse::parse(text)?;
+        let avro = AvroSchema::parse(text, &[], Rules::Stored)?;
         Ok(Self {
-            schema: to_connect::to_connect(&node)?,
-            plan: DecodePlan::compile(&node)?,
-            bare: node.ty == node::Avro::Bytes,
+            schema: to_connect::to_connect(&avro)?,
+            plan: DecodePlan::compile(&avro)?,
+            bare: avro.root.kind == Kind::Bytes,
         })
     }
 

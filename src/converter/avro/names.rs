@@ -1,7 +1,7 @@
 //! Names in Avro: what is legal, and how an illegal one is scrubbed, as Confluent's converter does it with
 //! `scrub.invalid.names`.
 
-pub(super) use crate::registry::avro::FullName;
+use crate::avro::FullName;
 
 /// The namespace of what has no name of its own.
 pub(super) const NAMESPACE: &str = "io.confluent.connect.avro";

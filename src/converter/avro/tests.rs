@@ -6,8 +6,7 @@
 )]
 
 use super::{
-    EncodePlan, Output, Reader, Scratch, from_connect,
-    node::Node,
+    EncodePlan, Output, Reader, Scratch,
     placeholder::{self, Placeholder},
     schema_text,
     varint::{put_long, take_long},
@@ -521,6 +520,67 @@ fn logical_types_of_others_become_connects() {
     );
 }
 
+/// A schema that others stored may break every rule that a new one has to keep; its records are there.
+#[test]
+fn records_of_a_schema_that_would_be_refused_now_are_read() {
+    let text = r#"{"type":"record","name":"shop-1.2nd","aliases":"none","name":"ignored","fields":[
+        {"name":"a b","type":"int","default":"no int","order":"up"},
+        {"name":"twice","type":"string"},
+        {"name":"twice","type":{"type":"enum","name":"e-1","symbols":["x y","x y"],"default":"z"}},
+        {"name":"u","type":["long","long",["null","string"]]},
+        {"name":"again","type":"e-1"}]}"#;
+    let reader = Reader::parse(text).unwrap();
+    assert_eq!(reader.schema.name.as_deref(), Some("shop-1.2nd"));
+    let fields = reader.schema.fields();
+    let names: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
+    assert_eq!(names, ["a b", "twice", "twice", "u", "again"]);
+    assert!(fields[0].schema.default.is_none());
+    assert_eq!(fields[4].schema.name.as_deref(), Some("shop-1.e-1"));
+    let bytes = [6, 2, b't', 2, 2, 10, 0];
+    let mut arena = Arena::default();
+    let cell = reader
+        .decode(&bytes, &mut arena, &mut Scratch::default())
+        .unwrap();
+    let Value::Struct(cells) = arena.value(cell) else {
+        panic!("no struct")
+    };
+    assert_eq!(
+        [0, 1, 2, 4].map(|at| cells.get(at)),
+        [
+            Value::Int(3),
+            Value::Text("t"),
+            Value::Text("x y"),
+            Value::Text("x y")
+        ]
+    );
+    let Value::Struct(branches) = cells.get(3) else {
+        panic!("no union")
+    };
+    assert_eq!(
+        (branches.get(0), branches.get(1)),
+        (Value::Null, Value::Int(5))
+    );
+}
+
+#[test]
+fn a_name_without_a_namespace_may_be_one_of_the_null_namespace() {
+    let text = r#"[{"type":"fixed","name":"F","size":1},{"type":"record","name":"n.R","fields":[{"name":"f","type":"F"}]}]"#;
+    let reader = Reader::parse(text).unwrap();
+    let inner = &reader.schema.fields()[1].schema.fields()[0].schema;
+    assert_eq!(inner.name.as_deref(), Some("F"));
+}
+
+#[test]
+fn a_branch_of_a_union_is_called_after_its_type_as_confluents_converter_calls_it() {
+    let text = r#"["null","string",{"type":"int","logicalType":"date"},{"type":"array","items":"int"},
+        {"type":"map","values":"int"},{"type":"record","name":"n.R","fields":[]},
+        {"type":"enum","name":"n.E","symbols":["A"]}]"#;
+    let reader = Reader::parse(text).unwrap();
+    let fields = reader.schema.fields().iter();
+    let names: Vec<&str> = fields.map(|field| &*field.name).collect();
+    assert_eq!(names, ["string", "int", "array", "map", "R", "E"]);
+}
+
 #[test]
 fn a_schema_that_contains_itself_is_refused() {
     let text = r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}"#;
@@ -772,8 +832,7 @@ fn a_default_that_json_lacks_comes_back() {
             Schema::of(Type::Float64).default(default).build(),
         )])
         .build();
-        let node: Node = from_connect::from_connect(&schema).unwrap();
-        let text = node.to_text();
+        let text = schema_text(&schema).unwrap();
         Apache::parse_str(&text).unwrap();
         let back = Reader::parse(&text).unwrap();
         let default = back.schema.fields()[0].schema.default.clone().unwrap();

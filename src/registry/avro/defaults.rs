@@ -1,16 +1,14 @@
 //! Whether a default is a value of its field's type: a reader finds out otherwise, long after.
 
-use super::{
-    AvroSchema,
-    budget::Budget,
-    model::{Kind, Node, Shape},
-};
-use crate::registry::tree::Tree;
+use super::budget::Budget;
+use crate::avro::{AvroSchema, Kind, Node, Shape, Tree};
 
 /// # Errors
 /// Names the field whose default is none of its type.
 pub(super) fn validate(schema: &AvroSchema, budget: &mut Budget) -> Result<(), String> {
-    for (name, definition) in &schema.types {
+    // What references define is stored already: whoever refers to it cannot mend it.
+    let own = schema.types.iter();
+    for (name, definition) in own.filter(|(name, _)| !schema.foreign.contains(name)) {
         let Shape::Record { fields, .. } = &definition.shape else {
             continue;
         };

@@ -4,12 +4,8 @@
 //! Java library does not look: otherwise 1.50 would be read as 0.0150. All other logical types are ignored. A field
 //! that two aliases of the reader match is an incompatibility, because nobody can say which one is meant.
 
-use super::{
-    AvroSchema, FullName,
-    budget::{Budget, COMPARISON, Exhausted},
-    model::{Decimal, Definition, Field, Kind, Node, Shape, decimal},
-    text::word,
-};
+use super::budget::{Budget, COMPARISON, Exhausted};
+use crate::avro::{AvroSchema, Decimal, Definition, Field, FullName, Kind, Node, Shape};
 use std::{collections::HashMap, fmt};
 
 /// What is reported at most: whoever reads it mends the first ones and asks again.
@@ -220,7 +216,7 @@ impl<'s> Checker<'s, '_> {
                 let detail = format!("expected: {w}, found: {r}");
                 Ok(self.report(Mismatch::FixedSize, &["size"], detail))
             }
-            _ => Ok(self.same_digits(decimal(&reader.props), decimal(&writer.props))),
+            _ => Ok(self.same_digits(reader.props.decimal(), writer.props.decimal())),
         }
     }
 
@@ -274,7 +270,7 @@ impl<'s> Checker<'s, '_> {
     }
 
     fn same_decimal(&mut self, reader: &Node, writer: &Node) -> Result<bool, Exhausted> {
-        Ok(self.same_digits(decimal(&reader.props), decimal(&writer.props)))
+        Ok(self.same_digits(reader.props.decimal(), writer.props.decimal()))
     }
 
     fn same_digits(&mut self, reader: Option<Decimal>, writer: Option<Decimal>) -> bool {
@@ -300,7 +296,7 @@ impl<'s> Checker<'s, '_> {
             Kind::Named(name) => schema
                 .definition(name)
                 .map_or("NAMED", |definition| kind_of(&definition.shape)),
-            kind => word(kind),
+            kind => kind.word(),
         };
         word.to_uppercase()
     }

@@ -6,16 +6,16 @@ use super::{
     super::{
         encode::STEPS_MAX,
         from_connect::CONNECT_TYPE,
-        node::{Avro, Node, Record},
-        to_connect::{Definitions, definitions, is_entry, nullable},
+        to_connect::{Resolved, nullable},
     },
     DecodePlan, Kind, Null, Step,
 };
+use crate::avro::{AvroSchema, Definition, Field, Kind as Avro, Node, Shape};
 
 /// The plan of a schema that contains nothing recursive.
-pub(super) fn compile(node: &Node) -> Result<DecodePlan, String> {
+pub(super) fn compile(avro: &AvroSchema) -> Result<DecodePlan, String> {
     let mut compiler = Compiler {
-        definitions: definitions(node),
+        avro,
         plan: DecodePlan {
             steps: Vec::new(),
             fields: Vec::new(),
@@ -23,12 +23,12 @@ pub(super) fn compile(node: &Node) -> Result<DecodePlan, String> {
         },
     };
     let root = compiler.reserve(1)?;
-    compiler.fill(root, node)?;
+    compiler.fill(root, &avro.root)?;
     Ok(compiler.plan)
 }
 
 struct Compiler<'a> {
-    definitions: Definitions<'a>,
+    avro: &'a AvroSchema,
     plan: DecodePlan,
 }
 
@@ -54,9 +54,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn fill(&mut self, at: u32, node: &'a Node) -> Result<(), String> {
-        let (node, null) = match &node.ty {
+        let (node, null) = match &node.kind {
             Avro::Union(branches) => match nullable(branches) {
-                Some(branch) if branches.first().is_some_and(|first| first.ty == Avro::Null) => {
+                Some(branch)
+                    if branches
+                        .first()
+                        .is_some_and(|first| first.kind == Avro::Null) =>
+                {
                     (branch, Null::Branch0)
                 }
                 Some(branch) => (branch, Null::Branch1),
@@ -71,22 +75,15 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn resolved(&self, node: &'a Node) -> Result<&'a Node, String> {
-        match &node.ty {
-            Avro::Named(name) => {
-                let target = self.definitions.get(name).copied();
-                target.ok_or_else(|| format!("the type \"{name}\" is not defined"))
-            }
-            _ => Ok(node),
-        }
-    }
-
     fn kind(&mut self, node: &'a Node) -> Result<Kind, String> {
-        let node = self.resolved(node)?;
-        Ok(match &node.ty {
+        let node = match Resolved::of(self.avro, node)? {
+            Resolved::Unnamed(node) => node,
+            Resolved::Named(definition) => return self.named(definition),
+        };
+        Ok(match &node.kind {
             Avro::Null | Avro::Named(_) => Kind::Null,
             Avro::Boolean => Kind::Bool,
-            Avro::Int => match node.text_prop(CONNECT_TYPE) {
+            Avro::Int => match node.props.text(CONNECT_TYPE) {
                 Some("int8") => Kind::Int8,
                 Some("int16") => Kind::Int16,
                 _ => Kind::Int32,
@@ -96,24 +93,10 @@ impl<'a> Compiler<'a> {
             Avro::Double => Kind::Float64,
             Avro::Bytes => Kind::Bytes,
             Avro::String => Kind::Text,
-            Avro::Fixed(_, len) => Kind::Fixed {
-                len: u32::try_from(*len).map_err(|_| "a fixed that is too long")?,
-            },
-            Avro::Enum(_, symbols) => {
-                let symbols = symbols
-                    .iter()
-                    .map(|symbol| symbol.as_str().into())
-                    .collect();
-                self.plan.symbols.push(symbols);
-                Kind::Enum {
-                    symbols: index(self.plan.symbols.len() - 1)?,
-                }
-            }
             Avro::Map(value) => Kind::Map {
                 value: self.one(value)?,
             },
             Avro::Array(item) => self.array(item)?,
-            Avro::Record(record) => self.record(record)?,
             Avro::Union(branches) => {
                 let first = self.reserve(branches.len())?;
                 for (branch, at) in branches.iter().zip(first..) {
@@ -127,12 +110,24 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    fn named(&mut self, definition: &'a Definition) -> Result<Kind, String> {
+        Ok(match &definition.shape {
+            Shape::Record { fields, .. } => self.record(fields)?,
+            Shape::Enum { symbols, .. } => {
+                let symbols = symbols.iter().map(|symbol| symbol.as_str().into());
+                self.plan.symbols.push(symbols.collect());
+                Kind::Enum {
+                    symbols: index(self.plan.symbols.len() - 1)?,
+                }
+            }
+            Shape::Fixed { size } => Kind::Fixed {
+                len: u32::try_from(*size).map_err(|_| "a fixed that is too long")?,
+            },
+        })
+    }
+
     fn array(&mut self, item: &'a Node) -> Result<Kind, String> {
-        let target = self.resolved(item)?;
-        if let Avro::Record(record) = &target.ty
-            && is_entry(target, record)
-            && let [key, value] = record.fields.as_slice()
-        {
+        if let Some([key, value]) = Resolved::of(self.avro, item)?.entry() {
             let at = self.reserve(2)?;
             self.fill(at, &key.node)?;
             self.fill(at + 1, &value.node)?;
@@ -148,15 +143,15 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn record(&mut self, record: &'a Record) -> Result<Kind, String> {
-        let first = self.reserve(record.fields.len())?;
-        for (field, at) in record.fields.iter().zip(first..) {
+    fn record(&mut self, fields: &'a [Field]) -> Result<Kind, String> {
+        let first = self.reserve(fields.len())?;
+        for (field, at) in fields.iter().zip(first..) {
             self.fill(at, &field.node)?;
             if let Some(name) = self.plan.fields.get_mut(at as usize) {
                 *name = Some(field.name.as_str().into());
             }
         }
-        let len = index(record.fields.len())?;
+        let len = index(fields.len())?;
         Ok(Kind::Struct { first, len })
     }
 

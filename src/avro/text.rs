@@ -1,27 +1,33 @@
 //! A schema's text. One meaning has one text, because the text is what ids are given to.
 
 use super::{
-    AvroSchema, FullName,
+    AvroSchema, FullName, Tree,
     model::{Definition, Field, Kind, Node, Props, Shape},
     parse::DEPTH_MAX,
 };
-use crate::registry::tree::Tree;
 use std::collections::HashSet;
 
+/// A type is written out where it is met first, so this is nested as deep as the schema was when it was made.
 pub(super) fn canonical(schema: &AvroSchema) -> String {
-    let text = Writer::new(schema, schema.foreign.clone(), false).write();
-    text.expect("invariant: written as deep as it was parsed")
+    Writer::new(schema, schema.foreign.clone(), false).write()
 }
 
 pub(super) fn normalized(schema: &AvroSchema) -> String {
-    let text = Writer::new(schema, schema.foreign.clone(), true).write();
-    text.expect("invariant: written as deep as it was parsed")
+    Writer::new(schema, schema.foreign.clone(), true).write()
 }
 
 /// # Errors
-/// With its references it would be nested deeper than schemas may be.
+/// With its references it would be nested deeper than schemas may be: they may be chained deeper than any text is.
 pub(super) fn standalone(schema: &AvroSchema) -> Result<String, String> {
-    Writer::new(schema, HashSet::new(), false).write()
+    let mut writer = Writer::new(schema, HashSet::new(), false);
+    writer.depth_max = DEPTH_MAX;
+    let tree = writer.node(&schema.root, "");
+    match writer.too_deep {
+        true => Err(format!(
+            "with its references nested deeper than {DEPTH_MAX}"
+        )),
+        false => Ok(tree.to_string()),
+    }
 }
 
 struct Writer<'s> {
@@ -31,6 +37,7 @@ struct Writer<'s> {
     /// Full names and sorted properties.
     normal: bool,
     depth: usize,
+    depth_max: usize,
     too_deep: bool,
 }
 
@@ -43,24 +50,17 @@ impl<'s> Writer<'s> {
             written,
             normal,
             depth: 0,
+            depth_max: usize::MAX,
             too_deep: false,
         }
     }
 
-    fn write(mut self) -> Result<String, String> {
-        let schema = self.schema;
-        let tree = self.node(&schema.root, "");
-        match self.too_deep {
-            true => Err(format!(
-                "with its references nested deeper than {DEPTH_MAX}"
-            )),
-            false => Ok(tree.to_string()),
-        }
+    fn write(mut self) -> String {
+        self.node(&self.schema.root, "").to_string()
     }
 
-    /// Types of references may be chained deeper than any text is.
     fn node(&mut self, node: &'s Node, enclosing: &str) -> Tree {
-        if self.depth > DEPTH_MAX {
+        if self.depth > self.depth_max {
             self.too_deep = true;
             return Tree::Null;
         }
@@ -85,8 +85,8 @@ impl<'s> Writer<'s> {
                 entry("type", Tree::text("map")),
                 entry("values", self.node(values, enclosing)),
             ],
-            primitive if node.props.is_empty() => return Tree::text(word(primitive)),
-            primitive => vec![entry("type", Tree::text(word(primitive)))],
+            primitive if node.props.0.is_empty() => return Tree::text(primitive.word()),
+            primitive => vec![entry("type", Tree::text(primitive.word()))],
         };
         entries.extend(self.props(&node.props));
         Tree::Object(entries)
@@ -167,8 +167,8 @@ impl<'s> Writer<'s> {
         Tree::Object(entries)
     }
 
-    fn props(&self, props: &Props) -> Props {
-        let mut props = props.clone();
+    fn props(&self, props: &Props) -> Entries {
+        let Props(mut props) = props.clone();
         if self.normal {
             props.sort_by(|(a, _), (b, _)| a.cmp(b));
         }
@@ -186,22 +186,4 @@ fn doc(doc: Option<&str>) -> Option<(String, Tree)> {
 
 fn texts(texts: &[String]) -> Tree {
     Tree::List(texts.iter().map(|text| Tree::text(text)).collect())
-}
-
-/// The name of a primitive; the others have none.
-pub(super) fn word(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Null => "null",
-        Kind::Boolean => "boolean",
-        Kind::Int => "int",
-        Kind::Long => "long",
-        Kind::Float => "float",
-        Kind::Double => "double",
-        Kind::Bytes => "bytes",
-        Kind::String => "string",
-        Kind::Array(_) => "array",
-        Kind::Map(_) => "map",
-        Kind::Union(_) => "union",
-        Kind::Named(_) => "named",
-    }
 }
