@@ -12,9 +12,12 @@ use std::{fmt, fs, fs::File, io::Write, path::Path, path::PathBuf};
 /// Sinks that read one source.
 const SINKS_OF_A_SOURCE: usize = 19;
 
-/// What a connector may cost that has had something to do and now rests: three times what it does. A buffer or a thread
-/// for each would be above.
-const KIB_PER_CONNECTOR_MAX: u64 = 384;
+/// What a connector may cost that has had something to do and now rests: twice what it does. A buffer for each would be
+/// above.
+const KIB_PER_CONNECTOR_MAX: u64 = 768;
+
+/// Threads of a worker, however many connectors it has: twice what they are, where one for each would be above.
+const THREADS_MAX: usize = 56;
 
 /// The budget of the whole process, however many connectors work.
 const PEAK_RSS_KIB_MAX: u64 = 200 << 10;
@@ -220,6 +223,7 @@ async fn a_connector_at_rest_costs_next_to_nothing() {
     let each = many.trickled.0.saturating_sub(few.trickled.0) / 50;
     eprintln!("{each} KiB for each further connector");
     assert!(each <= KIB_PER_CONNECTOR_MAX, "{few}; {many}");
+    assert!(many.threads <= THREADS_MAX, "{many}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
