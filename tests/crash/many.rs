@@ -16,8 +16,8 @@ const SINKS_OF_A_SOURCE: usize = 19;
 /// above.
 const KIB_PER_CONNECTOR_MAX: u64 = 768;
 
-/// Threads of a worker, however many connectors it has: twice what they are, where one for each would be above.
-const THREADS_MAX: usize = 56;
+/// Threads of a worker with 60 connectors: twice what they are at most, where two for each would be above.
+const THREADS_MAX: usize = 110;
 
 /// The budget of the whole process, however many connectors work.
 const PEAK_RSS_KIB_MAX: u64 = 200 << 10;
