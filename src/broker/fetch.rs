@@ -20,7 +20,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, fetch: Fetch) -> Result<Vec<Fetch
         for change in &mut changes {
             change.as_mut().enable();
         }
-        let fetched = read_all(&partitions, fetch.max_bytes).await?;
+        let fetched = read_all(&shared, &partitions, fetch.max_bytes).await?;
         let bytes: usize = fetched.iter().map(|fetched| fetched.batches.len()).sum();
         let enough = bytes > 0 && bytes >= fetch.min_bytes.min(fetch.max_bytes);
         if enough || Instant::now() >= deadline {
@@ -51,6 +51,7 @@ fn partitions(shared: &Shared, fetch: &Fetch) -> Result<Vec<(Arc<Partition>, u64
 
 /// Reads may wait for the disk, so they do not run on a task's thread.
 async fn read_all(
+    shared: &Shared,
     partitions: &[(Arc<Partition>, u64)],
     max_bytes: usize,
 ) -> Result<Vec<Fetched>, Error> {
@@ -63,12 +64,12 @@ async fn read_all(
         return read_each(partitions, 0);
     }
     let partitions = partitions.to_vec();
-    match tokio::task::spawn_blocking(move || read_each(&partitions, max_bytes)).await {
+    let read = shared
+        .readers
+        .run(move || read_each(&partitions, max_bytes));
+    match read.await {
         Ok(fetched) => fetched,
-        Err(error) => Err(super::error::io(
-            "a read of the log did not end",
-            std::io::Error::other(error),
-        )),
+        Err(error) => Err(super::error::io("a read of the log did not end", error)),
     }
 }
 

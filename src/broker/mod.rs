@@ -30,6 +30,7 @@ pub mod storage;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod topics;
 mod upkeep;
 

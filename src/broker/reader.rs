@@ -361,7 +361,9 @@ impl View {
         let wanted = bytes_max
             .max(first.bytes)
             .min(usize::try_from(there).unwrap_or(usize::MAX));
-        let mut bytes = vec![0; wanted];
+        // Of few sizes, so that the allocator gives the same memory again.
+        let mut bytes = Vec::with_capacity(wanted.next_power_of_two());
+        bytes.resize(wanted, 0);
         let read = read_full_at(&*file, &mut bytes, self.position)?;
         bytes.truncate(read);
         let mut done = 0;

@@ -1,5 +1,6 @@
 //! Decoded records that are put as one batch.
 
+use super::budget::{Purse, Room};
 use std::collections::BTreeMap;
 use tapline_sdk::{Batch, Place, Rows, TopicPartition};
 
@@ -7,11 +8,11 @@ use tapline_sdk::{Batch, Place, Rows, TopicPartition};
 /// quickly by bisection.
 const ROWS_MAX: usize = 20_000;
 
-/// Decoded bytes after which a chunk is full. Three chunks exist at most, so this bounds a sink task's memory.
+/// Decoded bytes after which a chunk is full. Three chunks exist at most, so this bounds a sink task's memory; all of a
+/// worker's together are bounded by [`Room`].
 const BYTES_MAX: usize = 8 << 20;
 
 /// A batch under construction.
-#[derive(Default)]
 pub(super) struct Chunk {
     pub(super) rows: Rows,
     pub(super) places: Vec<Place>,
@@ -23,11 +24,47 @@ pub(super) struct Chunk {
     /// The time stamp of the last record.
     pub(super) last_timestamp_ms: Option<i64>,
     index: BTreeMap<TopicPartition, u32>,
+    room: Room,
 }
 
 impl Chunk {
-    pub(super) fn is_full(&self) -> bool {
-        self.rows.len() >= ROWS_MAX || self.rows.size_bytes() >= BYTES_MAX
+    pub(super) fn new(purse: &Purse) -> Self {
+        Self {
+            rows: Rows::default(),
+            places: Vec::new(),
+            next: Vec::new(),
+            bytes: 0,
+            records: 0,
+            last_timestamp_ms: None,
+            index: BTreeMap::new(),
+            room: purse.room(),
+        }
+    }
+
+    /// Whether no further batch of records goes in.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.rows.len() >= ROWS_MAX || self.size_bytes() >= BYTES_MAX || !self.grows()
+    }
+
+    /// Whether another record goes in, as far as all chunks of the worker together are concerned: asked before each,
+    /// because a batch of records may be larger than what is left.
+    pub(super) fn grows(&mut self) -> bool {
+        let size = self.size_bytes();
+        self.room.grows(size)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.rows.size_bytes() + self.places.len() * size_of::<Place>()
+    }
+
+    /// Whether it is full only because many sinks work, and may grow once the chunk before it has been put.
+    pub(super) fn waits(&self) -> bool {
+        self.rows.len() < ROWS_MAX && self.room.waits()
+    }
+
+    /// Waits until it may grow; see [`Room::grown`].
+    pub(super) async fn grown(&mut self) {
+        self.room.grown().await;
     }
 
     /// Whether there is nothing to tell a target.

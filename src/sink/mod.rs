@@ -12,6 +12,7 @@
 
 mod assign;
 mod barrier;
+mod budget;
 mod chunk;
 mod deliver;
 mod group;
@@ -19,15 +20,16 @@ mod reader;
 mod turns;
 
 pub(crate) use assign::{Selection, is_internal};
+pub(crate) use budget::Budget;
 pub(crate) use turns::Turns;
 
 use crate::{
-    broker::Broker,
+    broker::{Broker, batch::BatchReader},
     plugins::{DynSink, Resolved, SinkPlugin},
     policy::{Failure, Phase},
     registry::Registry,
     source::Active,
-    task::{Attempt, Monitor, ended},
+    task::{Attempt, Idle, Monitor, ended},
 };
 use assign::Assigned;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -43,12 +45,18 @@ const TOPICS_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// being made, one waiting, one being put).
 const CHUNKS_AHEAD: usize = 1;
 
+/// Idle buffers for unpacking that a worker keeps, of 1 MiB mostly.
+const UNPACKERS_IDLE_MAX: usize = 4;
+
 /// What sink tasks of one worker share.
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Broker>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) active: Arc<Active>,
     pub(crate) turns: Turns,
+    pub(crate) budget: Arc<Budget>,
+    /// Unpacking waits for nothing, so as many are in use as there are cores.
+    pub(crate) unpackers: Idle<BatchReader>,
 }
 
 /// One sink task; every attempt begins anew from it.
@@ -69,6 +77,19 @@ pub(crate) struct SinkTask {
 enum Ended {
     Stop,
     TopicsChanged,
+}
+
+impl Shared {
+    pub(crate) fn new(log: Arc<dyn Broker>, registry: Arc<Registry>, active: Arc<Active>) -> Self {
+        Self {
+            log,
+            registry,
+            active,
+            turns: Turns::default(),
+            budget: Arc::default(),
+            unpackers: Idle::new(UNPACKERS_IDLE_MAX),
+        }
+    }
 }
 
 /// The group of a sink, as in Kafka Connect.

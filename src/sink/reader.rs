@@ -1,14 +1,15 @@
 //! The reading half of a session: fetches, decodes and transforms ahead of the target.
 
 use super::{
-    SinkTask,
+    Shared, SinkTask,
     assign::Assigned,
     barrier::{Barriers, Released},
+    budget::Purse,
     chunk::Chunk,
 };
 use crate::{
     broker::{
-        Broker, Fetch, Fetched,
+        Fetch, Fetched,
         batch::{Batch, BatchError, BatchReader, Batches, Record},
     },
     converter::{BARRIER, Decoder, RawRecord},
@@ -26,21 +27,26 @@ use tokio_util::sync::CancellationToken;
 /// Encoded bytes of one fetch: compressed several times, it makes about one full chunk.
 const FETCH_BYTES: usize = 1 << 20;
 
+/// The same where chunks have room for a part of a batch only: one batch comes, however large it is.
+const FETCH_BYTES_CUT: usize = 64 << 10;
+
 /// How long a fetch waits for the first byte; it is woken at once when one arrives, so this only bounds how long a
 /// barrier's idle partitions go unnoticed.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 
 /// Reads one session's partitions.
 pub(super) struct Reader {
-    log: Arc<dyn Broker>,
+    shared: Arc<Shared>,
     decoder: Decoder,
-    unpack: BatchReader,
+    purse: Purse,
     chain: Chain,
     cursors: Vec<Assigned>,
     by_name: HashMap<(Arc<str>, u32), usize>,
     barriers: Barriers<Copied>,
     /// Which cursor a fetch begins with, so that a busy partition starves no other.
     turn: usize,
+    /// Whether the last batch read did not go into its chunk as a whole.
+    cut: bool,
     work: Arc<Work>,
 }
 
@@ -50,6 +56,8 @@ enum Read {
     Whole,
     /// The partition stands before a barrier.
     Held,
+    /// The chunk may not grow: the rest is fetched again.
+    Cut,
 }
 
 impl Reader {
@@ -63,17 +71,18 @@ impl Reader {
         let name =
             |(at, one): (usize, &Assigned)| ((Arc::clone(&one.at.topic), one.at.partition), at);
         Ok(Self {
-            log: Arc::clone(&task.shared.log),
+            shared: Arc::clone(&task.shared),
             decoder: Decoder::with_converters(
                 Arc::clone(&task.shared.registry),
                 &task.resolved.converters,
             ),
-            unpack: BatchReader::new(),
+            purse: Purse::new(&task.shared.budget),
             chain,
             by_name: assigned.iter().enumerate().map(name).collect(),
             cursors: assigned.to_vec(),
             barriers: Barriers::default(),
             turn: 0,
+            cut: false,
             work: Arc::clone(&task.monitor.metrics.work),
         })
     }
@@ -85,33 +94,48 @@ impl Reader {
         chunks: mpsc::Sender<Chunk>,
         done: CancellationToken,
     ) -> Attempt {
-        let mut chunk = Chunk::default();
+        let mut chunk = Chunk::new(&self.purse);
         loop {
-            if chunk.is_full() {
+            let full = chunk.is_full();
+            if full && chunk.waits() {
+                tokio::select! {
+                    biased;
+                    () = done.cancelled() => return Ok(()),
+                    () = chunk.grown() => {}
+                }
+                // What it lacks is there: it goes once it has grown, not as the little that it is.
+                let fetched = self.fetch(Duration::ZERO).await;
+                let fetched = fetched.map_err(|error| Failure::new(Phase::Fetch, error))?;
+                self.read(&mut chunk, &fetched)?;
+                continue;
+            }
+            if full {
                 let taken = tokio::select! {
                     biased;
                     () = done.cancelled() => return Ok(()),
                     room = chunks.reserve() => room,
                 };
                 let Ok(room) = taken else { return Ok(()) };
-                room.send(self.finish(std::mem::take(&mut chunk))?);
+                let next = Chunk::new(&self.purse);
+                room.send(self.finish(std::mem::replace(&mut chunk, next))?);
             }
             let fetched = tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(()),
                 room = chunks.reserve(), if !chunk.is_empty() => {
                     let Ok(room) = room else { return Ok(()) };
-                    room.send(self.finish(std::mem::take(&mut chunk))?);
+                    let next = Chunk::new(&self.purse);
+                    room.send(self.finish(std::mem::replace(&mut chunk, next))?);
                     continue;
                 }
-                fetched = self.fetch() => fetched,
+                fetched = self.fetch(FETCH_WAIT) => fetched,
             };
             let fetched = fetched.map_err(|error| Failure::new(Phase::Fetch, error))?;
             self.read(&mut chunk, &fetched)?;
         }
     }
 
-    async fn fetch(&mut self) -> Result<Vec<Fetched>, Error> {
+    async fn fetch(&mut self, max_wait: Duration) -> Result<Vec<Fetched>, Error> {
         let mut from: Vec<_> = self
             .cursors
             .iter()
@@ -126,14 +150,18 @@ impl Reader {
         self.turn = self.turn.wrapping_add(1);
         let fetch = Fetch {
             from,
-            max_bytes: FETCH_BYTES,
+            max_bytes: match self.cut {
+                true => FETCH_BYTES_CUT,
+                false => FETCH_BYTES,
+            },
             min_bytes: 1,
-            max_wait: FETCH_WAIT,
+            max_wait,
         };
-        self.log.fetch(fetch).await
+        self.shared.log.fetch(fetch).await
     }
 
     fn read(&mut self, chunk: &mut Chunk, fetched: &[Fetched]) -> Result<(), Failure> {
+        self.cut = false;
         for one in fetched {
             let Some(cursor) = self.cursor_of(one) else {
                 continue;
@@ -144,7 +172,16 @@ impl Reader {
                     break;
                 }
                 let batch = batch.map_err(|error| self.damaged(cursor, error))?;
-                let read = self.decode(chunk, cursor, &batch)?;
+                // Several tasks unpack by turns what one buffer holds.
+                let mut unpack = self.shared.unpackers.take();
+                let read = self.decode(chunk, cursor, &batch, &mut unpack)?;
+                unpack.rest();
+                self.shared.unpackers.give(unpack);
+                self.cut = matches!(read, Read::Cut);
+                if self.cut {
+                    break;
+                }
+                // A batch that goes into several chunks counts for the last of them.
                 chunk.bytes += u64::try_from(batch.bytes().len()).unwrap_or(u64::MAX);
                 if matches!(read, Read::Held) {
                     break;
@@ -165,19 +202,21 @@ impl Reader {
         chunk: &mut Chunk,
         cursor: usize,
         batch: &Batch<'_>,
+        unpack: &mut BatchReader,
     ) -> Result<Read, Failure> {
         let Some(one) = self.cursors.get_mut(cursor) else {
             return Ok(Read::Whole);
         };
         let damaged = |one: &Assigned, error: BatchError| unreadable(one, one.next, error);
-        let records = self
-            .unpack
-            .read(batch)
-            .map_err(|error| damaged(one, error))?;
+        let records = unpack.read(batch).map_err(|error| damaged(one, error))?;
         for record in records {
             let record = record.map_err(|error| damaged(one, error))?;
             if record.offset < one.next {
                 continue;
+            }
+            if !chunk.grows() {
+                chunk.advance(&one.at, one.next);
+                return Ok(Read::Cut);
             }
             if one.partitions > 1
                 && let Some(barrier) = barrier_of(&record)
@@ -210,7 +249,7 @@ impl Reader {
     /// Delivers, once each, the barriers that every partition of their topic has reached.
     fn pass_barriers(&mut self, chunk: &mut Chunk) -> Result<(), Failure> {
         for topic in self.barriers.topics() {
-            let Some(info) = self.log.topic(&topic) else {
+            let Some(info) = self.shared.log.topic(&topic) else {
                 continue;
             };
             let partitions = u32::try_from(info.partitions.len()).unwrap_or(u32::MAX);

@@ -15,7 +15,7 @@ use crate::{
     converter::{Converters, Encoded, Encoder, Placeholder},
     policy::{Failure, Phase},
     state::OffsetClaim,
-    task::{Attempt, now_ms},
+    task::{Attempt, Idle, now_ms},
     transform::Chain,
 };
 use hashbrown::HashMap;
@@ -29,10 +29,6 @@ const MERGE_BYTES: usize = 1 << 20;
 
 /// Uncompressed bytes after which a record batch is ended: Kafka's consumers fetch 1 MiB per partition by default.
 const RECORD_BATCH_BYTES: usize = 1 << 20;
-
-/// Idle builders that keep their buffers: as many as one merged commit usually touches. More would hold memory that
-/// grows with the number of tables.
-const BUILDERS_IDLE_MAX: usize = 8;
 
 /// How a source's records are written.
 pub(super) struct Settings {
@@ -74,7 +70,7 @@ impl Stage {
                 Arc::clone(&task.monitor.connector),
                 settings.partitions,
             ),
-            records: RecordBatches::new(settings.compression),
+            records: RecordBatches::new(settings.compression, Arc::clone(&task.shared.builders)),
             encoded: Encoded::default(),
         })
     }
@@ -241,17 +237,17 @@ struct RecordBatches {
     compression: Compression,
     open: Vec<(TopicPartition, BatchBuilder)>,
     index: HashMap<(usize, u32), usize>,
-    idle: Vec<BatchBuilder>,
+    idle: Arc<Idle<BatchBuilder>>,
     done: Vec<Append>,
 }
 
 impl RecordBatches {
-    fn new(compression: Compression) -> Self {
+    fn new(compression: Compression, idle: Arc<Idle<BatchBuilder>>) -> Self {
         Self {
             compression,
             open: Vec::new(),
             index: HashMap::new(),
-            idle: Vec::new(),
+            idle,
             done: Vec::new(),
         }
     }
@@ -271,7 +267,7 @@ impl RecordBatches {
                     topic: Arc::clone(&slot.topic),
                     partition,
                 };
-                self.open.push((to, self.idle.pop().unwrap_or_default()));
+                self.open.push((to, self.idle.take()));
                 self.open.len() - 1
             });
         let Some((to, builder)) = self.open.get_mut(place) else {
@@ -308,9 +304,7 @@ impl RecordBatches {
                     .map_err(|error| too_large(&to, error))?;
                 appends.push(Append { to, batch });
             }
-            if self.idle.len() < BUILDERS_IDLE_MAX {
-                self.idle.push(builder);
-            }
+            self.idle.give(builder);
         }
         Ok(appends)
     }

@@ -21,18 +21,25 @@ mod topics;
 pub(crate) use topics::Active;
 
 use crate::{
-    broker::{Broker, batch::Compression},
+    broker::{
+        Broker,
+        batch::{BatchBuilder, Compression},
+    },
     plugins::{Resolved, SourcePlugin, keys},
     policy::{Failure, Phase},
     registry::Registry,
     state::OffsetStore,
-    task::{Attempt, Monitor, ended},
+    task::{Attempt, Idle, Monitor, ended},
 };
 use std::sync::Arc;
 use tapline_sdk::{Config, Error, Progress, SourceContext};
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+
+/// Idle builders that keep their buffers: as many as one merged commit usually touches. More would hold memory that
+/// grows with the number of tables or tasks.
+const BUILDERS_IDLE_MAX: usize = 8;
 
 /// What source tasks of one worker share.
 pub(crate) struct Shared {
@@ -40,6 +47,26 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) offsets: Arc<OffsetStore>,
     pub(crate) active: Arc<Active>,
+    builders: Arc<Idle<BatchBuilder>>,
+    budget: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        log: Arc<dyn Broker>,
+        registry: Arc<Registry>,
+        offsets: Arc<OffsetStore>,
+        active: Arc<Active>,
+    ) -> Self {
+        Self {
+            log,
+            registry,
+            offsets,
+            active,
+            builders: Arc::new(Idle::new(BUILDERS_IDLE_MAX)),
+            budget: output::budget_of_all(),
+        }
+    }
 }
 
 /// One source task; every attempt begins anew from it.
@@ -84,7 +111,11 @@ impl SourceTask {
         let source = source.map_err(|error| Failure::new(Phase::Connect, error))?;
         self.monitor.running();
 
-        let (output, batches) = output::channel(Arc::clone(&self.monitor), self.stop.clone());
+        let (output, batches) = output::channel(
+            Arc::clone(&self.monitor),
+            self.stop.clone(),
+            &self.shared.budget,
+        );
         let (level, committed) = committed::level(claim.stored());
         let (commits, in_flight) = settle::channel();
         let encoder = encode::Stage::new(&self, writer, claim)?;

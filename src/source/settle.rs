@@ -1,13 +1,16 @@
 //! The last stage of a source: waits for commits in their order and raises the committed level (I2).
 
-use super::{committed::Level, output::Sent};
+use super::{
+    committed::Level,
+    output::{Permit, Sent},
+};
 use crate::{
     policy::{Failure, Phase},
     task::{Attempt, Monitor},
 };
 use std::{sync::Arc, time::Instant};
 use tapline_sdk::{BoxFuture, Position, Result};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// Commits that may wait for their sync at once: two would keep encoding and syncing busy, more let the log group
 /// small ones; their bytes are bounded by the source's budget.
@@ -32,7 +35,7 @@ pub(super) struct Covers {
     pub(super) written: u64,
     /// Encoded bytes.
     pub(super) bytes: u64,
-    permits: Vec<OwnedSemaphorePermit>,
+    permits: Vec<Permit>,
 }
 
 impl Covers {

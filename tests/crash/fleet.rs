@@ -5,7 +5,7 @@
 mod changes;
 mod load;
 mod member;
-mod offsets;
+pub mod offsets;
 
 use crate::support::{
     compare,

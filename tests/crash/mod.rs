@@ -3,4 +3,5 @@
 mod fleet;
 mod kills;
 mod ledger;
+mod many;
 mod memory;

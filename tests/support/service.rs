@@ -143,6 +143,13 @@ impl Service {
         Some((of("VmRSS:")?, of("VmHWM:")?))
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let pid = self.process.as_ref().map_or(0, Process::pid);
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+        tasks.map_or(0, Iterator::count)
+    }
+
     /// Everything it has logged, over all starts.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()

@@ -22,6 +22,7 @@ mod sink;
 mod source;
 mod target;
 mod text;
+mod threads;
 
 pub use sink::FileSink;
 pub use source::FileSource;

@@ -9,6 +9,9 @@ use std::io::{self, Read};
 /// Bytes asked of the file at once: large enough that a read's own cost does not show, small enough for a core's cache.
 const READ_BYTES: usize = 256 << 10;
 
+/// The same at the end of a file, where most looks find nothing: a hundred files that rest hold 1 MiB, not 25.
+const READ_BYTES_LEAST: usize = 8 << 10;
+
 /// What ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ends {
@@ -41,6 +44,8 @@ pub(crate) struct Lines {
     scanned: usize,
     /// The end of what was read.
     end: usize,
+    /// Bytes that the next read asks for.
+    asks: usize,
 }
 
 impl Lines {
@@ -52,6 +57,7 @@ impl Lines {
             start: 0,
             scanned: 0,
             end: 0,
+            asks: READ_BYTES_LEAST,
         }
     }
 
@@ -72,7 +78,7 @@ impl Lines {
         self.end -= self.start;
         self.scanned -= self.start;
         self.start = 0;
-        let size = self.end + READ_BYTES;
+        let size = self.end + self.asks;
         if self.buffer.len() < size {
             // Twice as much each time: a long line is not copied once per read.
             self.buffer.resize(size.max(self.end * 2), 0);
@@ -85,11 +91,24 @@ impl Lines {
             match from.read(room) {
                 Ok(read) => {
                     self.end += read;
+                    self.adapt(read);
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Asks for more as long as reads bring all they ask for, and at the end of the file keeps little more than what
+    /// waits.
+    fn adapt(&mut self, read: usize) {
+        if read == self.asks {
+            self.asks = (self.asks * 4).min(READ_BYTES);
+        } else if read == 0 {
+            self.asks = READ_BYTES_LEAST;
+            self.buffer.truncate(self.end + READ_BYTES_LEAST);
+            self.buffer.shrink_to_fit();
         }
     }
 
@@ -191,6 +210,22 @@ mod tests {
         );
         // A CR may yet be followed by its LF.
         assert_eq!(texts(Ends::Java, "a\r"), [""; 0]);
+    }
+
+    #[test]
+    fn at_the_end_of_the_file_little_more_than_what_waits_is_kept() {
+        let text = format!("{}\nwaits", "line\n".repeat(1 << 20));
+        let (mut lines, mut from) = (Lines::new(Ends::Lf, 1 << 20), text.as_bytes());
+        let mut most = 0;
+        while lines.fill(&mut from).expect("it reads") > 0 {
+            most = most.max(lines.asks);
+            while lines.next().is_some() {}
+        }
+        assert_eq!((most, lines.waiting_bytes()), (READ_BYTES, 5));
+        assert!(lines.buffer.capacity() <= 2 * READ_BYTES_LEAST);
+        let mut from = &b" no more\n"[..];
+        lines.fill(&mut from).expect("it reads");
+        assert_eq!(lines.next().expect("a line").bytes, b"waits no more");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     ledger::Entry,
     render,
     target::{Held, Move, Owner, Target, hex, is_of, positions_of},
+    threads,
 };
 use std::{
     collections::BTreeMap,
@@ -21,8 +22,6 @@ use tapline_sdk::{
     Assignment, Batch, Config, Connector, Error, Info, Issue, Position, Rejected, Scalar, Sink,
     SinkContext, TopicPartition,
 };
-use tokio::task::spawn_blocking;
-use tracing::Span;
 
 /// How long a put waits for another task's: longer than any one write of a batch takes.
 const HELD_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -291,13 +290,11 @@ async fn hold(target: &Target, known: Option<Entry>) -> Result<Held, Error> {
     }
 }
 
-/// Runs what blocks on a thread of its own. I5: dropped, it goes on to its end; the ledger tells what became of it.
+/// Runs what blocks. I5: dropped, it goes on to its end; the ledger tells what became of it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let scope = Span::current();
-    let work = spawn_blocking(move || scope.in_scope(work));
-    work.await.unwrap_or_else(|ended| {
+    threads::blocking(work).await.unwrap_or_else(|ended| {
         Err(Error::disconnected("the thread that writes the file has ended").because(ended))
     })
 }

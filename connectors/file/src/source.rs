@@ -9,6 +9,7 @@ use crate::{
     },
     offset::{self, Offset},
     reader::{Reader, Step, Waiting},
+    threads::blocking,
 };
 use std::{
     collections::BTreeMap,
@@ -20,8 +21,6 @@ use tapline_sdk::{
     BoxFuture, Config, Connector, Error, Info, Issue, Output, Position, Source, SourceBatch,
     SourceContext,
 };
-use tokio::task::spawn_blocking;
-use tracing::Span;
 
 /// Between two looks at a file that has nothing new: ten looks a second cost nothing that shows, and nobody notices
 /// the delay.
@@ -133,13 +132,12 @@ impl Source for FileSource {
         let mut reader = Reader::new(&self.settings, offset.position);
         let mut waiting: Option<Waiting> = None;
         loop {
-            let scope = Span::current();
             let step = tokio::select! {
                 biased;
                 // 1. A step at hand ends by itself; what it read is read again.
                 () = &mut stop => return Ok(()),
                 // 2. Disks may block: on a thread of its own.
-                step = spawn_blocking(move || { let step = scope.in_scope(|| reader.step()); (reader, step) }) => step,
+                step = blocking(move || { let step = reader.step(); (reader, step) }) => step,
             };
             let (back, step) = step.map_err(gone)?;
             reader = back;

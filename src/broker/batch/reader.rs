@@ -39,6 +39,11 @@ impl BatchReader {
         }
     }
 
+    /// Gives back what one large batch has made too large to be kept.
+    pub fn rest(&mut self) {
+        self.unpacker.shrink(RETAINED_BYTES_MAX);
+    }
+
     /// Checks the batch's checksum, unpacks it, and walks its records.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ use super::{
     stats::Stats,
     storage::{Lock, Storage},
     swap::Swap,
+    threads::ReadThreads,
     topics::Topics,
 };
 use commit::{Applying, Prepared};
@@ -161,6 +162,7 @@ pub(super) struct Shared {
     pub stopped: RwLock<Option<String>>,
     /// Counts fetches.
     pub turn: AtomicUsize,
+    pub readers: ReadThreads,
     /// Who reads the log, and so bounds retention; until somebody says it, every stored position does.
     pub kept_for: RwLock<Option<KeptFor>>,
 }
@@ -230,6 +232,7 @@ impl Log {
             groups: RwLock::default(),
             stopped: RwLock::default(),
             turn: AtomicUsize::default(),
+            readers: ReadThreads::default(),
             kept_for: RwLock::default(),
         });
         let recovered = recover::recover(&shared)?;

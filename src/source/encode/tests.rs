@@ -112,7 +112,7 @@ async fn stage(log: &Arc<Embedded>) -> Stage {
         encoder: Encoder::new(registry),
         chain: Chain::default(),
         topics: Topics::new(log, active, "speed".into(), 1),
-        records: RecordBatches::new(Compression::Lz4),
+        records: RecordBatches::new(Compression::Lz4, Arc::new(Idle::new(1))),
         encoded: Encoded::default(),
     }
 }

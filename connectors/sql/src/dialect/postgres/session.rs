@@ -115,6 +115,8 @@ impl Session {
     /// Ends a transaction. If the answer is lost, only the stored position tells whether it took place (I5).
     pub async fn commit(&mut self) -> Result<(), Failed> {
         self.run("commit a transaction in", "COMMIT").await?;
+        // One large statement leaves a buffer of its size, in every connection.
+        self.connection.shrink_buffers();
         self.usable = true;
         Ok(())
     }

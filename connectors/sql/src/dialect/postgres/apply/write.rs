@@ -11,6 +11,9 @@ const COPY_ROWS_MIN: usize = 16;
 /// After COPY met rows that exist, so many runs go without it: they would mostly fail and be sent twice.
 const COPY_PAUSE_RUNS: u32 = 64;
 
+/// What is handed to the connection at once, which keeps a buffer of this size until the commit.
+const COPY_PIECE_BYTES: usize = 256 << 10;
+
 /// A guess at a row's size for the first allocation.
 const ROW_BYTES_GUESS: usize = 160;
 
@@ -123,9 +126,11 @@ impl Applier<'_> {
             .copy_in_raw(&sql)
             .await
             .map_err(|error| doing.failed(error))?;
-        copy.send(lines.into_bytes())
-            .await
-            .map_err(|error| doing.failed(error))?;
+        for piece in lines.into_bytes().chunks(COPY_PIECE_BYTES) {
+            copy.send(piece)
+                .await
+                .map_err(|error| doing.failed(error))?;
+        }
         copy.finish()
             .await
             .map(drop)
