@@ -12,12 +12,12 @@ use std::{fmt, fs, fs::File, io::Write, path::Path, path::PathBuf};
 /// Sinks that read one source.
 const SINKS_OF_A_SOURCE: usize = 19;
 
-/// What a connector may cost that has had something to do and now rests: twice what it does. A buffer for each would be
-/// above.
-const KIB_PER_CONNECTOR_MAX: u64 = 768;
+/// What a connector may cost that has had something to do and now rests: three times what it does. A buffer for each
+/// would be above.
+const KIB_PER_CONNECTOR_MAX: u64 = 384;
 
-/// Threads of a worker with 60 connectors: twice what they are at most, where two for each would be above.
-const THREADS_MAX: usize = 110;
+/// Threads of a worker with 60 connectors, which has some 40: one for each would be above.
+const THREADS_MAX: usize = 64;
 
 /// The budget of the whole process, however many connectors work.
 const PEAK_RSS_KIB_MAX: u64 = 200 << 10;
@@ -180,6 +180,29 @@ impl Crowd {
         .await;
     }
 
+    /// Checks that every target holds every line once, and the files in their order.
+    async fn is_equal(&self) {
+        for sink in 0..self.sinks {
+            let source = self.lines_of(sink % self.sources);
+            let lines = fs::read(source).expect("a source's file");
+            match &self.target {
+                Some(target) if self.url(sink).is_some() => {
+                    let count = format!("SELECT count(*)::text FROM copy{sink}");
+                    let expected = lines.iter().filter(|byte| **byte == b'\n').count();
+                    let found = target.rows(&count).await;
+                    assert_eq!(found, [expected.to_string()], "sink{sink}");
+                }
+                _ => {
+                    let copy = fs::read(self.copy_of(sink)).expect("a copy");
+                    assert!(
+                        copy == lines,
+                        "sink{sink} holds other lines than its source"
+                    );
+                }
+            }
+        }
+    }
+
     fn sizes(&self) -> (u64, u64) {
         self.service
             .rss_kib()
@@ -198,6 +221,7 @@ async fn measure(connectors: usize, target: Option<Postgres>, burst: usize) -> S
         crowd.passes(1, burst).await;
         worked = Some(crowd.sizes());
     }
+    crowd.is_equal().await;
     let threads = crowd.service.threads();
     assert_eq!(
         crowd.service.terminate(),
@@ -224,6 +248,13 @@ async fn a_connector_at_rest_costs_next_to_nothing() {
     eprintln!("{each} KiB for each further connector");
     assert!(each <= KIB_PER_CONNECTOR_MAX, "{few}; {many}");
     assert!(many.threads <= THREADS_MAX, "{many}");
+}
+
+/// More than all chunks of a worker may hold together: they end within batches, and the rest is fetched again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_with_much_to_do_gets_every_line_once() {
+    let target = Postgres::start_with(&["max_connections=200"]).await;
+    measure(40, Some(target), 20_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
