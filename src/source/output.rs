@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 /// and several syncs busy, and bounds a task's memory whatever the size of a transaction.
 const BUDGET_BYTES: usize = 16 << 20;
 
-/// The same for all source tasks of a worker: three that are as fast as they can be, more than two cores encode. They
+/// The same for all source tasks of a worker: two that are as fast as they can be, as many as two cores encode. They
 /// take turns in the order in which they ask; nothing but the log has to move for a batch to become durable, so none
 /// waits for what another's peer is up to.
-const BUDGET_OF_ALL_BYTES: usize = 48 << 20;
+const BUDGET_OF_ALL_BYTES: usize = 32 << 20;
 
 /// The budget is counted in these, because a semaphore counts in 32 bits.
 const UNIT_BYTES: usize = 1024;
