@@ -5,8 +5,8 @@
 use super::{
     batch::{Batch, BatchReader, Header, Record},
     error,
-    reader::{batch_at, header_at, search},
     storage::{Disk, File, Open, Storage},
+    stored::{batch_at, header_at, search},
 };
 use std::{
     io::{self, Write},

@@ -27,6 +27,7 @@ mod rules;
 mod settings;
 mod stats;
 pub mod storage;
+mod stored;
 mod swap;
 #[cfg(test)]
 mod tests;

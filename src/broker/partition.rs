@@ -10,10 +10,10 @@ use super::{
     files::Files,
     folder::folder,
     index::Index,
-    reader::header_at,
     rules::Rules,
     stats::Stats,
     storage::{Storage, write_all_at},
+    stored::header_at,
 };
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};

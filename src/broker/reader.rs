@@ -10,16 +10,14 @@ use super::{
     index::{self, Index, Lookup},
     partition::{Damage, Hint, Partition},
     storage::{File, read_full_at},
+    stored::{batch_at, header_at, is_right, search},
 };
 use bytes::Bytes;
-use std::{io, ops::Range, sync::atomic::Ordering::Relaxed};
+use std::{io, sync::atomic::Ordering::Relaxed};
 use tapline_sdk::Error;
 
 /// Sequential readers remembered per partition.
 const HINTS_MAX: usize = 8;
-
-/// Behind a damaged batch the next one is searched in pieces of this size.
-const SEARCH_BYTES: usize = 1 << 20;
 
 /// Looking for a time reads pieces of this size.
 const TIME_READ_BYTES: usize = 256 << 10;
@@ -439,63 +437,4 @@ impl View {
         let batch = batch_at(file, position, &header)?;
         Ok(batch.map(|_| header))
     }
-}
-
-fn is_right(batch: &Batch<'_>, expected: u64) -> bool {
-    batch.header.base_offset == expected && batch.header.leader_epoch == 0 && batch.verify().is_ok()
-}
-
-/// A header that can be read and whose batch lies within the segment.
-pub(super) fn header_at(file: &dyn File, position: u64, limit: u64) -> io::Result<Option<Header>> {
-    let mut bytes = [0; HEADER_BYTES];
-    if read_full_at(file, &mut bytes, position)? < HEADER_BYTES {
-        return Ok(None);
-    }
-    let header = Header::parse(&bytes).ok();
-    Ok(header.filter(|header| position + header.bytes as u64 <= limit))
-}
-
-/// The whole batch at a position, if it is right.
-pub(super) fn batch_at(
-    file: &dyn File,
-    position: u64,
-    header: &Header,
-) -> io::Result<Option<Bytes>> {
-    let mut bytes = vec![0; header.bytes];
-    if read_full_at(file, &mut bytes, position)? < bytes.len() {
-        return Ok(None);
-    }
-    let right = Batch::parse(&bytes, 0).is_ok_and(|batch| is_right(&batch, header.base_offset));
-    Ok(right.then(|| bytes.into()))
-}
-
-/// The first whole, right batch in a range of a segment whose offsets lie in another range: position and base offset.
-pub(super) fn search(
-    file: &dyn File,
-    places: Range<u64>,
-    offsets: &Range<u64>,
-) -> io::Result<Option<(u64, u64)>> {
-    let mut buffer = vec![0; SEARCH_BYTES];
-    let mut position = places.start;
-    while position < places.end {
-        let read = read_full_at(file, &mut buffer, position)?;
-        let there = buffer.get(..read).unwrap_or_default();
-        for (index, bytes) in there.windows(HEADER_BYTES).enumerate() {
-            let Ok(header) = Header::parse(bytes) else {
-                continue;
-            };
-            let at = position + index as u64;
-            let plausible = offsets.contains(&header.base_offset)
-                && header.next_offset() <= offsets.end
-                && at + header.bytes as u64 <= places.end;
-            if plausible && batch_at(file, at, &header)?.is_some() {
-                return Ok(Some((at, header.base_offset)));
-            }
-        }
-        if read < SEARCH_BYTES {
-            break;
-        }
-        position += (read - HEADER_BYTES + 1) as u64;
-    }
-    Ok(None)
 }

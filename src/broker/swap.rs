@@ -12,7 +12,7 @@
 use super::{
     journal::Swapped,
     partition::{Partition, Segment},
-    reader::{batch_at, header_at},
+    stored::{batch_at, header_at},
 };
 use std::{
     io,

@@ -23,9 +23,9 @@ use super::{
     error,
     log::Shared,
     partition::{Partition, Segment, State},
-    reader::header_at,
     retention::{floor_of, floors},
     rules::Rules,
+    stored::header_at,
     swap::Swap,
 };
 use latest::{Latest, Marks};

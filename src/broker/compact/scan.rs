@@ -4,8 +4,8 @@ use super::{Host, Stop};
 use crate::broker::{
     batch::{Batch, BatchError, BatchReader, Header, Record},
     partition::Partition,
-    reader::header_at,
     storage::{File, read_full_at},
+    stored::header_at,
 };
 use std::{io, sync::Arc};
 

@@ -2,7 +2,7 @@
 
 use crate::broker::{
     partition::{Damage, Partition},
-    reader::{batch_at, header_at},
+    stored::{batch_at, header_at},
     swap::CLEANED,
 };
 use bytes::Bytes;
