@@ -17,7 +17,7 @@ use super::{
     stats::Stats,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
@@ -25,6 +25,9 @@ use std::{
 pub(super) fn due(shared: &Shared) -> Vec<Op> {
     measure(shared);
     let ignore_floors = usage_percent(&shared.means.stats) >= SINK_LIMIT_PERCENT;
+    // Before it is asked who reads what: a topic that appears later is in nobody's answer, and it is not known yet
+    // whether somebody is to read it.
+    let known: HashSet<u128> = shared.topics.read().iter().map(|topic| topic.id).collect();
     let floors = floors(shared);
     let now_ms = shared.storage().now_ms();
     let mut ops = Vec::new();
@@ -32,7 +35,8 @@ pub(super) fn due(shared: &Shared) -> Vec<Op> {
     let topics = shared.topics.read();
     let topics = topics
         .iter()
-        .filter(|topic| topic.rules.delete && &*topic.name != GROUPS_TOPIC);
+        .filter(|topic| topic.rules.delete && &*topic.name != GROUPS_TOPIC)
+        .filter(|topic| known.contains(&topic.id));
     for topic in topics {
         for partition in &topic.partitions {
             let state = partition.state.read();

@@ -2,7 +2,11 @@
 
 use super::end_to_end::spec;
 use crate::support::wait::until;
-use std::{sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 use tapline::{
     broker::{
         self, Append, Broker, Commit, Embedded, NewTopic,
@@ -13,6 +17,7 @@ use tapline::{
 };
 use tapline_sdk::TopicPartition;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 /// All records of these topics are due: they are of 1970.
 async fn fill(log: &Embedded, topics: &[&str]) {
@@ -56,9 +61,8 @@ fn start(log: &Embedded, topic: &str) -> u64 {
     topic.partitions.first().expect("a partition").log_start
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_sink_has_never_read_is_kept_until_the_sink_is_deleted() {
-    let folder = TempDir::new().expect("a folder");
+/// A log whose upkeep looks all the time, and a worker with sinks that never reach their target.
+async fn opened(folder: &TempDir) -> (Arc<Embedded>, Worker) {
     let settings = broker::Settings {
         upkeep_interval: Duration::from_millis(20),
         ..broker::Settings::default()
@@ -73,8 +77,6 @@ async fn what_a_sink_has_never_read_is_kept_until_the_sink_is_deleted() {
     let worker = Worker::open(settings, Arc::clone(&log) as Arc<dyn Broker>)
         .await
         .expect("the worker opens");
-    let reading = worker.clone();
-    log.keep_for(move || reading.readers());
     // Nobody answers at this port, so no position is ever stored.
     let sink = |name: &str, key, topics: &str| {
         let target = (
@@ -89,12 +91,46 @@ async fn what_a_sink_has_never_read_is_kept_until_the_sink_is_deleted() {
         sink("matching", "topics.regex", "visits-.*"),
     ];
     worker.apply(sinks).await.expect("applied");
+    (log, worker)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_has_never_read_is_kept_until_the_sink_is_deleted() {
+    let folder = TempDir::new().expect("a folder");
+    let (log, worker) = opened(&folder).await;
+    let reading = worker.clone();
+    log.keep_for(move || reading.readers());
     fill(&log, &["orders", "visits-a", "others"]).await;
     emptied(&log, "others").await;
     assert_eq!((start(&log, "orders"), start(&log, "visits-a")), (0, 0));
     worker.delete("listed").await.expect("deleted");
     emptied(&log, "orders").await;
     assert_eq!(start(&log, "visits-a"), 0);
+    worker.stop(Duration::from_secs(10)).await;
+    log.close().await.expect("the log closes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_appears_while_retention_asks_who_reads_is_kept() {
+    let folder = TempDir::new().expect("a folder");
+    let (log, worker) = opened(&folder).await;
+    let reading = worker.clone();
+    let (tell, told) = oneshot::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let first = Mutex::new(Some((tell, goes_on)));
+    log.keep_for(move || {
+        let readers = reading.readers();
+        if let Some((tell, goes_on)) = first.lock().take() {
+            tell.send(()).expect("the test waits");
+            goes_on.recv().expect("the test goes on");
+        }
+        readers
+    });
+    told.await.expect("retention asks");
+    fill(&log, &["orders", "others"]).await;
+    go_on.send(()).expect("retention waits");
+    emptied(&log, "others").await;
+    assert_eq!(start(&log, "orders"), 0, "its sink has read nothing yet");
     worker.stop(Duration::from_secs(10)).await;
     log.close().await.expect("the log closes");
 }
